@@ -1,0 +1,62 @@
+#include "base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/cleanup.h"
+
+enum { READ_CHUNK = 65536 };
+
+enum eb_rc eb_file_read(const char *path, size_t max, struct eb_buf *b, struct eb_err *reterr) {
+    eb_auto_fd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    if (fd < 0)
+        return EB_FAIL(reterr, EB_E_IO, "%s: %s", path, strerror(errno));
+    size_t total = 0;
+    for (;;) {
+        char *to = eb_buf_reserve(b, READ_CHUNK);
+        if (!to)
+            return EB_FAIL(reterr, EB_E_NOMEM, "%s: out of memory", path);
+        ssize_t got = read(fd, to, READ_CHUNK);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return EB_FAIL(reterr, EB_E_IO, "%s: %s", path, strerror(errno));
+        if (got == 0)
+            return EB_OK;
+        total += (size_t)got;
+        if (total > max)
+            return EB_FAIL(reterr, EB_E_TOO_LARGE, "%s: larger than %zu bytes", path, max);
+        eb_buf_used(b, (size_t)got);
+    }
+}
+
+static enum eb_rc write_all(int fd, struct eb_str bytes) {
+    while (bytes.n) {
+        ssize_t put = write(fd, bytes.p, bytes.n);
+        if (put < 0 && errno == EINTR)
+            continue;
+        if (put < 0)
+            return EB_E_IO;
+        bytes = eb_str_n(bytes.p + put, bytes.n - (size_t)put);
+    }
+    return EB_OK;
+}
+
+enum eb_rc eb_file_write(const char *path, struct eb_str bytes, mode_t mode, struct eb_err *reterr) {
+    eb_auto_buf struct eb_buf temp = {0};
+    eb_buf_printf(&temp, "%s.new-%ld", path, (long)getpid());
+    if (!eb_buf_ok(&temp))
+        return EB_FAIL(reterr, EB_E_NOMEM, "%s: out of memory", path);
+    eb_auto_fd int fd = open(temp.p, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
+    if (fd < 0)
+        return EB_FAIL(reterr, EB_E_IO, "%s: cannot be written: %s", temp.p, strerror(errno));
+    if (fchmod(fd, mode) < 0 || write_all(fd, bytes) != EB_OK || fsync(fd) < 0 || rename(temp.p, path) < 0) {
+        int saved = errno;
+        (void)unlink(temp.p);
+        return EB_FAIL(reterr, EB_E_IO, "%s: cannot be written: %s", path, strerror(saved));
+    }
+    return EB_OK;
+}
