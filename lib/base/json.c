@@ -1,28 +1,28 @@
 #include "base/json.h"
 
+#include "base/json_parse.h"
 #include "base/num.h"
 
-/* jansson's own nesting limit is 2048 frames; ours is small and is checked before it recurses. */
-static bool too_deep(struct eb_str text) {
-    size_t depth = 0;
-    bool in_string = false;
-    for (size_t i = 0; i < text.n; i++) {
-        char c = text.p[i];
-        if (in_string) {
-            if (c == '\\')
-                i++;
-            else if (c == '"')
-                in_string = false;
-        } else if (c == '"') {
-            in_string = true;
-        } else if (c == '{' || c == '[') {
-            if (++depth > EB_JSON_DEPTH)
-                return true;
-        } else if ((c == '}' || c == ']') && depth) {
-            depth--;
+/* Line and column, in bytes from 1, of a place in text. */
+static void place(struct eb_str text, size_t at, size_t *ret_line, size_t *ret_column) {
+    size_t line = 1, start = 0;
+    for (size_t i = 0; i < at; i++)
+        if (text.p[i] == '\n') {
+            line++;
+            start = i + 1;
         }
-    }
-    return false;
+    *ret_line = line;
+    *ret_column = at - start + 1;
+}
+
+static enum eb_rc refuse(struct eb_str text, enum eb_rc rc, size_t at, struct eb_err *reterr) {
+    if (rc == EB_E_NOMEM)
+        return EB_FAIL(reterr, EB_E_NOMEM, "out of memory");
+    if (rc == EB_E_TOO_LARGE)
+        return EB_FAIL(reterr, EB_E_MALFORMED, "JSON nested deeper than %d", EB_JSON_DEPTH);
+    size_t line, column;
+    place(text, at, &line, &column);
+    return EB_FAIL(reterr, EB_E_MALFORMED, "no well-formed JSON at line %zu, column %zu", line, column);
 }
 
 enum eb_rc eb_json_object(struct eb_str text, size_t max, json_t **ret_root, struct eb_err *reterr) {
@@ -30,15 +30,11 @@ enum eb_rc eb_json_object(struct eb_str text, size_t max, json_t **ret_root, str
         return EB_FAIL(reterr, EB_E_TOO_LARGE, "JSON of %zu bytes, over the limit of %zu", text.n, max);
     if (text.n == 0)
         return EB_FAIL(reterr, EB_E_MALFORMED, "empty where a JSON object is expected");
-    if (too_deep(text))
-        return EB_FAIL(reterr, EB_E_MALFORMED, "JSON nested deeper than %d", EB_JSON_DEPTH);
-    json_error_t e;
-    json_t *root = json_loadb(text.p, text.n, JSON_REJECT_DUPLICATES, &e);
-    if (!root) {
-        if (json_error_code(&e) == json_error_out_of_memory)
-            return EB_FAIL(reterr, EB_E_NOMEM, "out of memory");
-        return EB_FAIL(reterr, EB_E_MALFORMED, "no well-formed JSON at line %d, column %d", e.line, e.column);
-    }
+    json_t *root = NULL;
+    size_t at = 0;
+    enum eb_rc rc = eb_json_parse(text, EB_JSON_DEPTH, &root, &at);
+    if (rc != EB_OK)
+        return refuse(text, rc, at, reterr);
     if (!json_is_object(root)) {
         json_decref(root);
         return EB_FAIL(reterr, EB_E_MALFORMED, "JSON, but no object");

@@ -45,6 +45,7 @@
     X(EB_E_MISSING_CLAIM, "missing_claim", DENY, "the token lacks a claim that the text names")              \
     X(EB_E_MISSING_SCOPE, "missing_scope", DENY, "the entry's required_scope is not in the token")           \
     X(EB_E_ID_TOKEN, "id_token", DENY, "an ID token was sent; send the access token")                        \
+    X(EB_E_TOKEN_TYPE, "token_type", DENY, "a refresh, logout or other token; send the access token")      \
     X(EB_E_CRIT_HEADER, "crit_header", DENY, "the token demands an extension (crit)")                        \
     /* certificates */                                                                                       \
     X(EB_E_CERT_UNTRUSTED, "cert_untrusted", DENY, "the chain does not end in mtls.ca-path")                 \

@@ -13,7 +13,7 @@ struct eb_str {
 
 #define EB_STR(literal) ((struct eb_str){"" literal, sizeof(literal) - 1})
 #define EB_STR_NONE ((struct eb_str){NULL, 0})
-/* For printf: "%.*s", EB_STR_ARG(s). Clamp lengths of peer text before. */
+/* For printf: "%.*s", EB_STR_ARG(s). s is evaluated several times: no call. Clamp lengths of peer text before. */
 #define EB_STR_ARG(s) (int)(s).n, (s).p ? (s).p : ""
 
 static inline struct eb_str eb_str(const char *z) {

@@ -1,0 +1,229 @@
+#include "callout.h"
+
+#include <stdatomic.h>
+
+#include "clock.h"
+#include "decide.h"
+#include "log.h"
+#include "metrics.h"
+
+#define SECOND_NS INT64_C(1000000000)
+/* Nobody's budget is longer: what a server says beyond it is cut. */
+#define BUDGET_MAX_S 300
+
+/* The longest budget that a verified request has told, 0 before the first. */
+static _Atomic int64_t longest_budget_ns;
+
+void eb_callout_scratch_done(struct eb_callout_scratch *s) {
+    eb_buf_done(&s->plain);
+    eb_buf_done(&s->user_jwt);
+    eb_buf_done(&s->answer);
+}
+
+bool eb_callout_hopeless(int64_t arrived_ns, int64_t now_ns) {
+    int64_t longest = atomic_load_explicit(&longest_budget_ns, memory_order_relaxed);
+    return longest && now_ns - arrived_ns > longest;
+}
+
+static enum eb_outcome drop_invalid(enum eb_rc rc, const struct eb_err *err, size_t size) {
+    eb_count_invalid(rc);
+    eb_count(EB_C_ERRORS);
+    struct eb_log_line l;
+    eb_log_begin(&l, EB_LOG_WARN, "not a valid auth callout request");
+    eb_log_z(&l, "reason", eb_rc_name(rc));
+    eb_log_z(&l, "error", eb_err_text(err, rc));
+    eb_log_int(&l, "bytes", (int64_t)size);
+    eb_log_end(&l);
+    return EB_DROP;
+}
+
+static unsigned connection_of(const struct eb_auth_request *r) {
+    if (r->kind == EB_CLIENT_LEAF)
+        return EB_CONN_LEAF;
+    if (r->kind != EB_CLIENT_CLIENT)
+        return 0;
+    switch (r->type) {
+    case EB_TYPE_NATS: return EB_CONN_NATS;
+    case EB_TYPE_MQTT: return EB_CONN_MQTT;
+    case EB_TYPE_WEBSOCKET: return EB_CONN_WEBSOCKET;
+    case EB_TYPE_OTHER: return 0;
+    }
+    return 0;
+}
+
+static const char *connection_name(unsigned conn) {
+    switch (conn) {
+    case EB_CONN_NATS: return "nats";
+    case EB_CONN_MQTT: return "mqtt";
+    case EB_CONN_WEBSOCKET: return "websocket";
+    case EB_CONN_LEAF: return "leaf";
+    default: return "unknown";
+    }
+}
+
+static bool account_allowed(const struct eb_settings *s, struct eb_str account) {
+    if (s->accounts_n == 0)
+        return true; /* then the document names exactly the allowed ones */
+    for (size_t i = 0; i < s->accounts_n; i++)
+        if (eb_str_eq(s->accounts[i], account))
+            return true;
+    return false;
+}
+
+static void log_decision(const struct eb_attempt *a, enum eb_rc rc, int64_t session_end, int64_t took_ns) {
+    const struct eb_auth_request *r = a->req;
+    struct eb_log_line l;
+    eb_log_begin(&l, rc == EB_OK ? EB_LOG_INFO : EB_LOG_WARN, rc == EB_OK ? "admitted" : "refused");
+    eb_log_z(&l, "method", eb_method_name(a->method));
+    eb_log_z(&l, "reason", eb_rc_name(rc));
+    if (a->entry.name.p) {
+        eb_log_peer(&l, "entry", a->entry.name);
+        eb_log_peer(&l, "account", a->entry.account);
+    }
+    eb_log_peer(&l, "identity", eb_str(a->identity));
+    eb_log_peer(&l, "host", r->host);
+    eb_log_int(&l, "client_id", (int64_t)r->client_id);
+    eb_log_z(&l, "kind", connection_name(a->conn));
+    if (r->mqtt_id.n)
+        eb_log_peer(&l, "mqtt_id", r->mqtt_id);
+    eb_log_peer(&l, "server", r->server_name);
+    if (rc != EB_OK)
+        eb_log_z(&l, "error", eb_err_text(&a->err, rc));
+    if (session_end)
+        eb_log_int(&l, "session_s", session_end - a->now_s);
+    eb_log_int(&l, "duration_us", took_ns / 1000);
+    eb_log_end(&l);
+}
+
+/* Writes the answer for a verdict into scratch->answer. */
+static enum eb_rc write_answer(const struct eb_attempt *a, enum eb_rc verdict, int64_t session_end, const struct eb_nkey *issuer,
+                               struct eb_callout_scratch *scratch) {
+    const struct eb_auth_request *r = a->req;
+    struct eb_nkey *signing = (struct eb_nkey *)(uintptr_t)issuer; /* eb_sign_fn's context is not const; the key is not changed */
+    struct eb_str issuer_text = eb_str(eb_nkey_public(issuer));
+    eb_buf_reset(&scratch->user_jwt);
+    eb_buf_reset(&scratch->answer);
+    if (verdict == EB_OK) {
+        struct eb_user_claims u = {.issuer = issuer_text,
+                                   .user_nkey = r->user_nkey,
+                                   .account = a->entry.account,
+                                   .name = a->entry.name,
+                                   .grants_json = eb_policy_grants(&a->entry, a->conn),
+                                   .iat = a->now_s,
+                                   .exp = session_end};
+        enum eb_rc rc = eb_user_jwt_write(&scratch->user_jwt, &u, eb_signer_sign, signing);
+        if (rc != EB_OK)
+            return rc;
+    }
+    struct eb_str error = verdict == EB_OK ? EB_STR_NONE : EB_STR("authentication failed");
+    return eb_auth_response_write(&scratch->answer, issuer_text, r->server_id, r->user_nkey, eb_buf_get(&scratch->user_jwt), error, a->now_s,
+                                  eb_signer_sign, signing);
+}
+
+static void note_budget(int64_t budget_ns) {
+    int64_t longest = atomic_load_explicit(&longest_budget_ns, memory_order_relaxed);
+    while (budget_ns > longest &&
+           !atomic_compare_exchange_weak_explicit(&longest_budget_ns, &longest, budget_ns, memory_order_relaxed, memory_order_relaxed)) {
+    }
+}
+
+/* The time that the server waits, from its own two timestamps; our clock may differ from its. */
+static enum eb_rc budget_of(const struct eb_auth_request *r, int64_t *ret_ns, struct eb_err *reterr) {
+    if (r->jwt.exp <= r->jwt.iat || r->jwt.iat <= 0)
+        return EB_FAIL(reterr, EB_E_REQ_MALFORMED, "exp is missing or not behind iat");
+    int64_t s = r->jwt.exp - r->jwt.iat;
+    *ret_ns = (s > BUDGET_MAX_S ? BUDGET_MAX_S : s) * SECOND_NS;
+    return EB_OK;
+}
+
+struct sealed {
+    bool on;
+    struct eb_xkey_shared shared;
+};
+
+static void sealed_done(struct sealed *s) {
+    eb_xkey_shared_done(&s->shared);
+}
+
+/* The request's plain text: the payload itself, or what the seal held. */
+static enum eb_rc unseal(const struct eb_callout *c, const struct eb_view *view, const struct eb_callout_in *in, struct eb_buf *plain,
+                         struct sealed *sealed, struct eb_str *ret_text, struct eb_err *err) {
+    if (!eb_xkey_is_sealed(in->payload)) {
+        if (in->header_xkey.p)
+            return EB_FAIL(err, EB_E_REQ_XKEY, "the header names an xkey, but the request is not sealed");
+        *ret_text = in->payload;
+        return EB_OK;
+    }
+    if (in->payload.n > EB_REQUEST_MAX)
+        return EB_FAIL(err, EB_E_TOO_LARGE, "a request of %zu bytes", in->payload.n);
+    plain->secret = true;
+    eb_buf_reset(plain);
+    enum eb_rc rc = eb_sealing_open(c->sealing, view->signer, in->header_xkey, in->payload, plain, &sealed->shared, err);
+    if (rc != EB_OK)
+        return rc;
+    sealed->on = true;
+    *ret_text = eb_buf_get(plain);
+    return EB_OK;
+}
+
+enum eb_outcome eb_callout_run(const struct eb_callout *c, const struct eb_callout_in *in, struct eb_callout_scratch *scratch,
+                               struct eb_buf *reply, int64_t *ret_until_ns) {
+    struct eb_err err = {0};
+    EB_CLEANUP(eb_view_done) struct eb_view view = {0};
+    EB_CLEANUP(sealed_done) struct sealed sealed = {0};
+    EB_CLEANUP(eb_auth_request_done) struct eb_auth_request req = {0};
+    struct eb_str text;
+    int64_t budget_ns;
+    eb_buf_reset(reply);
+    eb_live_view(c->live, &view);
+    enum eb_rc rc = unseal(c, &view, in, &scratch->plain, &sealed, &text, &err);
+    if (rc == EB_OK)
+        rc = eb_auth_request_read(text, in->header_xkey, &req, &err);
+    if (rc == EB_OK)
+        rc = budget_of(&req, &budget_ns, &err);
+    if (rc != EB_OK)
+        return drop_invalid(rc, &err, in->payload.n);
+    const struct eb_nkey *issuer = eb_signer_issuer(view.signer, req.jwt.sub);
+    if (!issuer)
+        return drop_invalid(EB_FAIL(&err, EB_E_REQ_ISSUER, "the server %.*s wants answers of %.*s, whose seed we do not hold",
+                                    req.server_name.n > 64 ? 64 : (int)req.server_name.n, req.server_name.p, EB_STR_ARG(req.jwt.sub)),
+                            &err, in->payload.n);
+    note_budget(budget_ns);
+    if (eb_mono_ns() - in->arrived_ns > budget_ns) {
+        eb_count(EB_C_DROPPED_LATE);
+        eb_count(EB_C_ERRORS);
+        return EB_DROP;
+    }
+    struct eb_attempt a = {.req = &req,
+                           .view = &view,
+                           .keys = c->keys,
+                           .now_s = eb_wall_s(),
+                           .conn = connection_of(&req),
+                           .may_wait = !in->waited};
+    rc = eb_decide(&a);
+    if (rc == EB_OK && !account_allowed(view.settings, a.entry.account))
+        rc = EB_FAIL(&a.err, EB_E_ACCOUNT_NOT_ALLOWED, "the entry's account is not in allowed-accounts");
+    if (rc != EB_OK && a.wait_for_keys) {
+        *ret_until_ns = in->arrived_ns + budget_ns / 2;
+        return EB_PARK;
+    }
+    int64_t session_end = rc == EB_OK ? eb_decide_session_end(&a) : 0;
+    if (session_end && session_end <= a.now_s) {
+        rc = EB_FAIL(&a.err, EB_E_EXPIRED, "the credential ends within this second");
+        session_end = 0;
+    }
+    enum eb_rc written = write_answer(&a, rc, session_end, issuer, scratch);
+    if (written == EB_OK && sealed.on)
+        written = eb_xkey_seal(&sealed.shared, eb_buf_get(&scratch->answer), reply);
+    else if (written == EB_OK)
+        eb_buf_str(reply, eb_buf_get(&scratch->answer));
+    if (written != EB_OK || !eb_buf_ok(reply))
+        return drop_invalid(written != EB_OK ? written : EB_E_NOMEM, NULL, in->payload.n);
+    int64_t took_ns = eb_mono_ns() - in->arrived_ns;
+    eb_count_attempt(a.method, rc);
+    if (rc != EB_OK)
+        eb_count(EB_C_ERRORS);
+    eb_observe_ns(took_ns);
+    log_decision(&a, rc, session_end, took_ns);
+    return EB_ANSWER;
+}

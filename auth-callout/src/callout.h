@@ -1,0 +1,41 @@
+/* One auth callout, from the bytes of the request to the bytes of the answer. Knows nothing of NATS connections and threads. */
+#ifndef EB_CALLOUT_H
+#define EB_CALLOUT_H
+
+#include "keysource.h"
+#include "live.h"
+#include "sealing.h"
+
+enum eb_outcome {
+    EB_DROP,   /* say nothing: no request, or too late */
+    EB_ANSWER, /* `reply` holds the answer */
+    EB_PARK,   /* run again when the keys are there, at the latest when until_ns has come */
+};
+
+/* What callouts share; borrowed, any thread. */
+struct eb_callout {
+    struct eb_live *live;
+    struct eb_sealing *sealing;
+    struct eb_keysource *keys; /* NULL = no issuer configured */
+};
+
+struct eb_callout_in {
+    struct eb_str payload;
+    struct eb_str header_xkey; /* {NULL, 0} where the header is absent */
+    int64_t arrived_ns;        /* eb_mono_ns() when it came */
+    bool waited;               /* it was parked before */
+};
+
+/* Buffers that a worker keeps from one callout to the next. */
+struct eb_callout_scratch {
+    struct eb_buf plain, user_jwt, answer;
+};
+void eb_callout_scratch_done(struct eb_callout_scratch *s);
+
+/* Decides and logs. reply is emptied first. *ret_until_ns is set for EB_PARK. */
+enum eb_outcome eb_callout_run(const struct eb_callout *c, const struct eb_callout_in *in, struct eb_callout_scratch *scratch,
+                               struct eb_buf *reply, int64_t *ret_until_ns);
+/* True where a request of this age cannot be in time any more, whatever it says: no server seen so far waits that long. */
+bool eb_callout_hopeless(int64_t arrived_ns, int64_t now_ns);
+
+#endif

@@ -1,0 +1,79 @@
+/* The service's configuration: one immutable value read from defaults, files, environment and flags. */
+#ifndef EB_CONFIG_H
+#define EB_CONFIG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/findings.h"
+#include "base/secret.h"
+#include "base/str.h"
+
+struct eb_strs {
+    char **v;
+    size_t n;
+};
+struct eb_secrets {
+    struct eb_secret **v;
+    size_t n;
+};
+
+/* Keys of one token issuer. */
+struct eb_issuer_config {
+    char *url, *path, *ca, *cache_file;
+    bool allow_http;
+    char *issuer;
+    struct eb_strs audience;
+    struct eb_strs signing_algorithms;
+    int64_t refresh_ns; /* how often a good set is fetched again */
+};
+
+struct eb_config {
+    /* the service's own link */
+    char *nats_url;
+    struct eb_secret *nats_nkey_seed;
+    char *nats_nkey_seed_file, *nats_creds_file;
+    struct eb_secret *nats_token;
+    char *nats_tls_ca, *nats_tls_cert, *nats_tls_key;
+    /* signing and sealing */
+    struct eb_secrets issuer_seeds, xkey_seeds;
+    struct eb_strs issuer_seed_files, xkey_seed_files;
+    /* credentials */
+    struct eb_issuer_config jwks;
+    char *mtls_ca_path;
+    bool mtls_allow_org_identity;
+    bool noauth_accept_unrecognized;
+    char *permissions_file;
+    struct eb_strs allowed_accounts;
+    bool session_expire_with_credential;
+    int64_t session_max_age_ns; /* 0 = none */
+    /* sizes */
+    int64_t workers, connections, queue;
+    int64_t parked;
+    /* health, metrics, log */
+    char *host_name;
+    int64_t host_port;
+    char *metrics_name;
+    int64_t metrics_port;
+    char *log_level;
+    struct eb_strs readiness_require;
+    /* sandbox */
+    bool require_sandbox, sandbox_seccomp, sandbox_landlock;
+};
+
+/*
+ * Reads everything in its order: built-in defaults, the YAML file (--config, AUTH_CALLOUT_CONFIG), the hot file (AUTH_CALLOUT_HOT_CONFIG,
+ * may be absent), environment, flags. argv holds flags only (`--key value`, `--key=value`). Every fault is a finding; EB_E_INVALID where one is an error.
+ * *ret is the caller's.
+ */
+EB_MUSTCHECK enum eb_rc eb_config_load(int argc, char *const *argv, struct eb_config **ret, struct eb_findings *findings);
+void eb_config_free(struct eb_config *c);
+EB_DEFINE_CLEANUP(struct eb_config, eb_config_free);
+
+/* The environment for ${NAME} in the permissions document: names that carry secrets are told as such. */
+const char *eb_config_env(void *ctx, const char *name, bool *is_secret);
+
+/* What differs between two configurations and takes effect only at a restart, as a comma-separated list; "" where nothing does. */
+void eb_config_needs_restart(const struct eb_config *now, const struct eb_config *next, struct eb_buf *to);
+
+#endif

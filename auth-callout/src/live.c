@@ -1,0 +1,241 @@
+#include "live.h"
+
+#include <malloc.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/file.h"
+#include "clock.h"
+#include "metrics.h"
+
+struct eb_live {
+    pthread_mutex_t mutex; /* guards view's pointers */
+    struct eb_view view;
+};
+
+static struct eb_settings *settings_ref(struct eb_settings *s) {
+    atomic_fetch_add(&s->refs, 1);
+    return s;
+}
+
+static void settings_unref(struct eb_settings *s) {
+    if (!s || atomic_fetch_sub(&s->refs, 1) != 1)
+        return;
+    eb_config_free(s->config);
+    free(s->audiences);
+    free(s->accounts);
+    free(s);
+}
+EB_DEFINE_CLEANUP(struct eb_settings, settings_unref);
+
+void eb_view_done(struct eb_view *v) {
+    settings_unref(v->settings);
+    eb_signer_unref(v->signer);
+    eb_policy_unref(v->policy);
+    eb_cert_store_unref(v->cas);
+    *v = (struct eb_view){0};
+}
+
+static struct eb_str *slices(const struct eb_strs *from) {
+    struct eb_str *to = calloc(from->n + 1, sizeof *to);
+    for (size_t i = 0; to && i < from->n; i++)
+        to[i] = eb_str(from->v[i]);
+    return to;
+}
+
+static enum eb_rc settings_new(struct eb_config *config, struct eb_settings **ret, struct eb_findings *f) {
+    EB_CLEANUP(settings_unrefp) struct eb_settings *s = calloc(1, sizeof *s);
+    if (!s) {
+        eb_config_free(config);
+        return EB_E_NOMEM;
+    }
+    atomic_init(&s->refs, 1);
+    s->config = config;
+    s->audiences = slices(&config->jwks.audience);
+    s->accounts = slices(&config->allowed_accounts);
+    s->accounts_n = config->allowed_accounts.n;
+    if (!s->audiences || !s->accounts)
+        return EB_E_NOMEM;
+    bool bad = false;
+    for (size_t i = 0; i < config->jwks.signing_algorithms.n; i++) {
+        const char *name = config->jwks.signing_algorithms.v[i];
+        enum eb_alg alg = eb_alg_parse(eb_str(name));
+        if (alg == EB_ALG_NONE) {
+            eb_findings_add(f, EB_ERROR, NULL, 0, "jwks.signing-algorithms",
+                            "write some of RS256 RS384 RS512 PS256 PS384 PS512 ES256 ES384 ES512 EdDSA", "%s is not an algorithm for tokens",
+                            name);
+            bad = true;
+        } else {
+            s->algorithms |= EB_ALG_BIT(alg);
+        }
+    }
+    if (bad)
+        return EB_E_INVALID;
+    *ret = EB_TAKE(s);
+    return EB_OK;
+}
+
+static enum eb_rc load_policy(const struct eb_settings *s, struct eb_policy **ret, struct eb_findings *f) {
+    const struct eb_config *c = s->config;
+    struct eb_policy_options opt = {.env = eb_config_env,
+                                    .allowed_accounts = s->accounts,
+                                    .allowed_accounts_n = s->accounts_n,
+                                    .allow_org_identity = c->mtls_allow_org_identity};
+    struct eb_err err = {0};
+    EB_CLEANUP(eb_doc_freep) struct eb_doc *doc = NULL;
+    enum eb_rc rc = eb_doc_open(c->permissions_file, EB_POLICY_MAX, &doc, &err);
+    if (rc != EB_OK) {
+        eb_findings_add(f, EB_ERROR, NULL, 0, "permissions.file", "the permissions document must be readable by this user", "%s",
+                        eb_err_text(&err, rc));
+        return rc;
+    }
+    return eb_policy_load(doc, &opt, ret, f);
+}
+
+static enum eb_rc load_cas(const struct eb_config *c, struct eb_cert_store **ret, struct eb_findings *f) {
+    *ret = NULL;
+    if (!c->mtls_ca_path)
+        return EB_OK;
+    struct eb_err err = {0};
+    eb_auto_buf struct eb_buf pem = {0};
+    enum eb_rc rc = eb_file_read(c->mtls_ca_path, EB_CERT_CA_MAX, &pem, &err);
+    if (rc == EB_OK)
+        rc = eb_cert_store_read(eb_buf_get(&pem), ret, &err);
+    if (rc != EB_OK)
+        eb_findings_add(f, EB_ERROR, err.text[0] == '/' ? NULL : c->mtls_ca_path, 0, "mtls.ca-path",
+                        "the file must hold the PEM certificates of the CAs of your clients", "%s", eb_err_text(&err, rc));
+    return rc;
+}
+
+static void note_policy(const struct eb_policy *p) {
+    size_t n = 0;
+    for (enum eb_policy_method m = EB_POLICY_OAUTH2; m <= EB_POLICY_NOAUTH; m++)
+        n += eb_policy_count(p, m);
+    eb_gauge_set(EB_G_POLICY_ENTRIES, (int64_t)n);
+    eb_gauge_set(EB_G_POLICY_LOADED, eb_wall_s());
+    eb_count(EB_C_PERM_RELOADS);
+}
+
+/* Loads all of a configuration into a view; every fault is told, not only the first. */
+static enum eb_rc load_view(struct eb_config *config, struct eb_view *ret, struct eb_findings *f) {
+    EB_CLEANUP(eb_view_done) struct eb_view v = {0};
+    enum eb_rc rc = settings_new(config, &v.settings, f);
+    if (rc != EB_OK)
+        return rc;
+    enum eb_rc seeds = eb_signer_load(v.settings->config, &v.signer, f);
+    enum eb_rc policy = load_policy(v.settings, &v.policy, f);
+    enum eb_rc cas = load_cas(v.settings->config, &v.cas, f);
+    if (v.policy && !v.cas && cas == EB_OK && eb_policy_count(v.policy, EB_POLICY_MTLS))
+        eb_findings_add(f, EB_WARNING, NULL, 0, "mtls.ca-path", "set it to the CA file of the clients' certificates",
+                        "unset, but the permissions document has mtls entries: every certificate is refused");
+    if (v.policy && !v.settings->config->jwks.url && !v.settings->config->jwks.path && eb_policy_count(v.policy, EB_POLICY_OAUTH2))
+        eb_findings_add(f, EB_WARNING, NULL, 0, "jwks.url", "set it to the key set of the provider",
+                        "unset, but the permissions document has oauth2 entries: every token is refused");
+    rc = seeds != EB_OK ? seeds : policy != EB_OK ? policy : cas;
+    if (rc != EB_OK)
+        return rc;
+    *ret = v;
+    v = (struct eb_view){0};
+    return EB_OK;
+}
+
+enum eb_rc eb_live_new(struct eb_config *config, struct eb_live **ret, struct eb_findings *findings) {
+    struct eb_view v;
+    enum eb_rc rc = load_view(config, &v, findings);
+    if (rc != EB_OK)
+        return rc;
+    struct eb_live *l = calloc(1, sizeof *l);
+    if (!l) {
+        eb_view_done(&v);
+        return EB_E_NOMEM;
+    }
+    (void)pthread_mutex_init(&l->mutex, NULL);
+    l->view = v;
+    note_policy(v.policy);
+    *ret = l;
+    return EB_OK;
+}
+
+void eb_live_free(struct eb_live *l) {
+    if (!l)
+        return;
+    eb_view_done(&l->view);
+    (void)pthread_mutex_destroy(&l->mutex);
+    free(l);
+}
+
+void eb_live_view(struct eb_live *l, struct eb_view *ret) {
+    EB_LOCKED(&l->mutex);
+    ret->settings = settings_ref(l->view.settings);
+    ret->signer = eb_signer_ref(l->view.signer);
+    ret->policy = l->view.policy ? eb_policy_ref(l->view.policy) : NULL;
+    ret->cas = l->view.cas ? eb_cert_store_ref(l->view.cas) : NULL;
+}
+
+/* Exchanges one pointer under the lock; the old one is then released outside it. */
+#define SWAP(l, member, fresh)                                                                               \
+    do {                                                                                                     \
+        EB_LOCKED(&(l)->mutex);                                                                              \
+        __typeof__(fresh) swap_old_ = (l)->view.member;                                                      \
+        (l)->view.member = (fresh);                                                                          \
+        (fresh) = swap_old_;                                                                                 \
+    } while (0)
+
+enum eb_rc eb_live_reload_policy(struct eb_live *l, struct eb_findings *findings) {
+    EB_CLEANUP(eb_view_done) struct eb_view v = {0};
+    eb_live_view(l, &v);
+    EB_CLEANUP(eb_policy_unrefp) struct eb_policy *fresh = NULL;
+    enum eb_rc rc = load_policy(v.settings, &fresh, findings);
+    if (rc != EB_OK) {
+        eb_count(EB_C_PERM_FAILURES);
+        return rc;
+    }
+    note_policy(fresh);
+    SWAP(l, policy, fresh);
+    (void)malloc_trim(0);
+    return EB_OK;
+}
+
+enum eb_rc eb_live_reload_cas(struct eb_live *l, struct eb_findings *findings) {
+    EB_CLEANUP(eb_view_done) struct eb_view v = {0};
+    eb_live_view(l, &v);
+    EB_CLEANUP(eb_cert_store_unrefp) struct eb_cert_store *fresh = NULL;
+    enum eb_rc rc = load_cas(v.settings->config, &fresh, findings);
+    if (rc != EB_OK) {
+        eb_count(EB_C_CA_FAILURES);
+        return rc;
+    }
+    SWAP(l, cas, fresh);
+    return EB_OK;
+}
+
+enum eb_rc eb_live_reload_seeds(struct eb_live *l, struct eb_findings *findings) {
+    EB_CLEANUP(eb_view_done) struct eb_view v = {0};
+    eb_live_view(l, &v);
+    EB_CLEANUP(eb_signer_unrefp) struct eb_signer *fresh = NULL;
+    enum eb_rc rc = eb_signer_load(v.settings->config, &fresh, findings);
+    if (rc != EB_OK) {
+        eb_count(EB_C_SEED_FAILURES);
+        return rc;
+    }
+    SWAP(l, signer, fresh);
+    return EB_OK;
+}
+
+enum eb_rc eb_live_reconfigure(struct eb_live *l, struct eb_config *config, struct eb_findings *findings) {
+    EB_CLEANUP(eb_view_done) struct eb_view fresh = {0};
+    enum eb_rc rc = load_view(config, &fresh, findings);
+    if (rc != EB_OK) {
+        eb_count(EB_C_PERM_FAILURES);
+        return rc;
+    }
+    note_policy(fresh.policy);
+    {
+        EB_LOCKED(&l->mutex);
+        struct eb_view old = l->view;
+        l->view = fresh;
+        fresh = old;
+    }
+    (void)malloc_trim(0);
+    return EB_OK;
+}

@@ -1,0 +1,186 @@
+#include "log.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <time.h>
+
+enum { QUEUE_MAX = 1 << 20 }; /* bytes of lines that may wait for stderr */
+
+static struct {
+    pthread_mutex_t mutex;
+    pthread_cond_t wake;
+    pthread_t thread;
+    bool running, stopping;
+    struct eb_buf waiting, writing; /* swapped by the writer */
+    uint64_t dropped_told;
+} writer = {.mutex = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER};
+
+static _Atomic int level_max = EB_LOG_INFO;
+static _Atomic uint64_t dropped;
+
+static const char *const level_names[] = {"error", "warn", "info", "debug"};
+
+void eb_log_set_level(const char *name) {
+    int found = EB_LOG_INFO;
+    for (size_t i = 0; i < EB_COUNT_OF(level_names); i++)
+        if (name && strcmp(name, level_names[i]) == 0)
+            found = (int)i;
+    atomic_store(&level_max, found);
+}
+
+bool eb_log_on(enum eb_log_level level) {
+    return (int)level <= atomic_load_explicit(&level_max, memory_order_relaxed);
+}
+
+uint64_t eb_log_dropped(void) {
+    return atomic_load(&dropped);
+}
+
+static void write_out(struct eb_str bytes) {
+    while (bytes.n) {
+        ssize_t put = write(STDERR_FILENO, bytes.p, bytes.n);
+        if (put < 0 && errno == EINTR)
+            continue;
+        if (put < 0)
+            return; /* nowhere left to tell */
+        bytes = eb_str_n(bytes.p + put, bytes.n - (size_t)put);
+    }
+}
+
+static void *writer_main(void *arg) {
+    (void)arg;
+    (void)pthread_mutex_lock(&writer.mutex);
+    for (;;) {
+        while (writer.waiting.n == 0 && !writer.stopping)
+            (void)pthread_cond_wait(&writer.wake, &writer.mutex);
+        if (writer.waiting.n == 0)
+            break;
+        struct eb_buf full = writer.waiting;
+        writer.waiting = writer.writing;
+        writer.writing = full;
+        uint64_t lost = atomic_load(&dropped) - writer.dropped_told;
+        writer.dropped_told += lost;
+        (void)pthread_mutex_unlock(&writer.mutex);
+        write_out(eb_buf_get(&writer.writing));
+        if (lost) {
+            char text[128];
+            int n = snprintf(text, sizeof text, "{\"level\":\"warn\",\"msg\":\"log lines dropped: stderr is not read\",\"lines\":%llu}\n",
+                             (unsigned long long)lost);
+            write_out(eb_str_n(text, n > 0 ? (size_t)n : 0));
+        }
+        (void)pthread_mutex_lock(&writer.mutex);
+        eb_buf_reset(&writer.writing);
+    }
+    (void)pthread_mutex_unlock(&writer.mutex);
+    return NULL;
+}
+
+void eb_log_start(void) {
+    EB_LOCKED(&writer.mutex);
+    writer.stopping = false;
+    writer.running = pthread_create(&writer.thread, NULL, writer_main, NULL) == 0;
+}
+
+void eb_log_stop(void) {
+    (void)pthread_mutex_lock(&writer.mutex);
+    bool was = writer.running;
+    writer.stopping = true;
+    (void)pthread_cond_signal(&writer.wake);
+    (void)pthread_mutex_unlock(&writer.mutex);
+    if (was)
+        (void)pthread_join(writer.thread, NULL);
+    (void)pthread_mutex_lock(&writer.mutex);
+    writer.running = false;
+    eb_buf_done(&writer.waiting);
+    eb_buf_done(&writer.writing);
+    (void)pthread_mutex_unlock(&writer.mutex);
+}
+
+static void submit(struct eb_str line) {
+    (void)pthread_mutex_lock(&writer.mutex);
+    bool direct = !writer.running || writer.stopping;
+    if (!direct) {
+        if (writer.waiting.n + line.n > QUEUE_MAX) {
+            atomic_fetch_add(&dropped, 1);
+        } else {
+            bool was_empty = writer.waiting.n == 0;
+            eb_buf_str(&writer.waiting, line);
+            if (was_empty)
+                (void)pthread_cond_signal(&writer.wake);
+        }
+    }
+    (void)pthread_mutex_unlock(&writer.mutex);
+    if (direct)
+        write_out(line);
+}
+
+void eb_log_begin(struct eb_log_line *l, enum eb_log_level level, const char *msg) {
+    *l = (struct eb_log_line){.on = eb_log_on(level), .saved_errno = errno};
+    if (!l->on)
+        return;
+    struct timespec now;
+    struct tm utc;
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    (void)gmtime_r(&now.tv_sec, &utc);
+    char ts[40];
+    size_t n = strftime(ts, sizeof ts, "{\"ts\":\"%Y-%m-%dT%H:%M:%S", &utc);
+    eb_buf_add(&l->buf, ts, n);
+    eb_buf_printf(&l->buf, ".%06ldZ\",\"level\":\"%s\",\"msg\":", now.tv_nsec / 1000, level_names[level]);
+    eb_buf_json_str(&l->buf, eb_str(msg), 0);
+}
+
+static void key(struct eb_log_line *l, const char *name) {
+    eb_buf_ch(&l->buf, ',');
+    eb_buf_json_str(&l->buf, eb_str(name), 0);
+    eb_buf_ch(&l->buf, ':');
+}
+
+void eb_log_z(struct eb_log_line *l, const char *name, const char *value) {
+    if (!l->on)
+        return;
+    key(l, name);
+    eb_buf_json_str(&l->buf, eb_str(value), 0);
+}
+
+void eb_log_peer(struct eb_log_line *l, const char *name, struct eb_str value) {
+    if (!l->on)
+        return;
+    key(l, name);
+    eb_buf_json_str(&l->buf, value, EB_LOG_PEER_MAX);
+}
+
+void eb_log_int(struct eb_log_line *l, const char *name, int64_t value) {
+    if (!l->on)
+        return;
+    key(l, name);
+    eb_buf_i64(&l->buf, value);
+}
+
+void eb_log_end(struct eb_log_line *l) {
+    if (l->on) {
+        eb_buf_z(&l->buf, "}\n");
+        if (eb_buf_ok(&l->buf))
+            submit(eb_buf_get(&l->buf));
+        else
+            submit(EB_STR("{\"level\":\"error\",\"msg\":\"a log line was lost: out of memory\"}\n"));
+    }
+    eb_buf_done(&l->buf);
+    errno = l->saved_errno;
+}
+
+void eb_log(enum eb_log_level level, const char *fmt, ...) {
+    if (!eb_log_on(level))
+        return;
+    int saved = errno;
+    eb_auto_buf struct eb_buf text = {0};
+    va_list ap;
+    va_start(ap, fmt);
+    eb_buf_vprintf(&text, fmt, ap);
+    va_end(ap);
+    struct eb_log_line l;
+    eb_log_begin(&l, level, text.p ? text.p : "");
+    eb_log_end(&l);
+    errno = saved;
+}

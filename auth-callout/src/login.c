@@ -1,0 +1,132 @@
+#include "login.h"
+
+#include <stdio.h>
+
+#include "natsjwt/creds.h"
+
+enum { URLS_MAX = 32 };
+
+struct eb_login {
+    struct eb_nkey *key;    /* by nkey */
+    struct eb_creds creds;  /* by creds file */
+    struct eb_secret *token; /* borrowed from the configuration */
+};
+
+void eb_login_free(struct eb_login *l) {
+    if (!l)
+        return;
+    eb_nkey_free(l->key);
+    eb_creds_done(&l->creds);
+    free(l);
+}
+
+static enum eb_rc load_nkey(const struct eb_config *c, struct eb_login *l, struct eb_err *reterr) {
+    if (c->nats_nkey_seed_file)
+        return eb_nkey_from_seed_file(c->nats_nkey_seed_file, EB_NKEY_USER, &l->key, reterr);
+    if (!c->nats_nkey_seed)
+        return EB_OK;
+    return eb_nkey_from_seed(eb_str_trim(eb_secret_get(c->nats_nkey_seed)), EB_NKEY_USER, &l->key, reterr);
+}
+
+enum eb_rc eb_login_load(const struct eb_config *c, struct eb_login **ret, struct eb_err *reterr) {
+    EB_CLEANUP(eb_login_freep) struct eb_login *l = calloc(1, sizeof *l);
+    if (!l)
+        return EB_FAIL(reterr, EB_E_NOMEM, "out of memory");
+    enum eb_rc rc = load_nkey(c, l, reterr);
+    if (rc != EB_OK) {
+        eb_err_prefix(reterr, "nats.nkey-seed");
+        return rc;
+    }
+    if (c->nats_creds_file) {
+        rc = eb_creds_read_file(c->nats_creds_file, &l->creds, reterr);
+        if (rc != EB_OK) {
+            eb_err_prefix(reterr, "nats.creds-file");
+            return rc;
+        }
+    }
+    l->token = c->nats_token;
+    *ret = EB_TAKE(l);
+    return EB_OK;
+}
+
+static natsStatus sign_nonce(char **error, unsigned char **signature, int *length, const char *nonce, void *ctx) {
+    (void)error;
+    unsigned char *sig = malloc(EB_NKEY_SIG_LEN); /* nats.c frees it */
+    if (!sig || eb_nkey_sign(ctx, eb_str(nonce), sig) != EB_OK) {
+        free(sig);
+        return NATS_NO_MEMORY;
+    }
+    *signature = sig;
+    *length = EB_NKEY_SIG_LEN;
+    return NATS_OK;
+}
+
+static natsStatus give_jwt(char **jwt, char **error, void *ctx) {
+    (void)error;
+    const struct eb_creds *creds = ctx;
+    *jwt = eb_str_dup(eb_str(creds->jwt));
+    return *jwt ? NATS_OK : NATS_NO_MEMORY;
+}
+
+static enum eb_rc apply_urls(const struct eb_config *c, natsOptions *opts, struct eb_err *reterr) {
+    eb_auto_free char *copy = eb_str_dup(eb_str(c->nats_url));
+    const char *urls[URLS_MAX];
+    int n = 0;
+    char *save = NULL;
+    for (char *url = copy ? strtok_r(copy, ", ", &save) : NULL; url; url = strtok_r(NULL, ", ", &save)) {
+        if (n == URLS_MAX)
+            return EB_FAIL(reterr, EB_E_INVALID, "nats.url: more than %d URLs", URLS_MAX);
+        urls[n++] = url;
+    }
+    natsStatus s = n ? natsOptions_SetServers(opts, urls, n) : NATS_INVALID_ARG;
+    return s == NATS_OK ? EB_OK : EB_FAIL(reterr, EB_E_INVALID, "nats.url: %s; write nats://host:port, several with commas", natsStatus_GetText(s));
+}
+
+static enum eb_rc apply_tls(const struct eb_config *c, natsOptions *opts, struct eb_err *reterr) {
+    natsStatus s = NATS_OK;
+    if (c->nats_tls_ca) {
+        s = natsOptions_SetSecure(opts, true);
+        s = s ? s : natsOptions_LoadCATrustedCertificates(opts, c->nats_tls_ca);
+        if (s != NATS_OK)
+            return EB_FAIL(reterr, EB_E_INVALID, "nats.tls.ca: %s cannot be used as CA file: %s", c->nats_tls_ca, natsStatus_GetText(s));
+    }
+    if (c->nats_tls_cert) {
+        s = natsOptions_LoadCertificatesChain(opts, c->nats_tls_cert, c->nats_tls_key);
+        if (s != NATS_OK)
+            return EB_FAIL(reterr, EB_E_INVALID, "nats.tls.cert: %s and its key cannot be used: %s", c->nats_tls_cert, natsStatus_GetText(s));
+    }
+    return EB_OK;
+}
+
+enum eb_rc eb_login_apply(struct eb_login *l, const struct eb_config *c, natsOptions *opts, struct eb_err *reterr) {
+    enum eb_rc rc = apply_urls(c, opts, reterr);
+    if (rc == EB_OK)
+        rc = apply_tls(c, opts, reterr);
+    if (rc != EB_OK)
+        return rc;
+    natsStatus s = NATS_OK;
+    if (l->key) {
+        s = natsOptions_SetNKey(opts, eb_nkey_public(l->key), sign_nonce, l->key);
+    } else if (l->creds.jwt) {
+        s = natsOptions_SetUserCredentialsCallbacks(opts, give_jwt, &l->creds, sign_nonce, l->creds.key);
+    } else if (l->token) {
+        struct eb_str token = eb_str_trim(eb_secret_get(l->token));
+        char *z = eb_str_dup(token);
+        s = z ? natsOptions_SetToken(opts, z) : NATS_NO_MEMORY; /* nats.c keeps a copy of its own */
+        if (z)
+            explicit_bzero(z, token.n);
+        free(z);
+    }
+    return s == NATS_OK ? EB_OK : EB_FAIL(reterr, EB_E_INTERNAL, "nats.c refuses the login: %s", natsStatus_GetText(s));
+}
+
+void eb_login_describe(const struct eb_config *c, struct eb_buf *to) {
+    struct eb_str rest = eb_str(c->nats_url);
+    while (rest.p) {
+        struct eb_str url = eb_str_trim(eb_str_cut(&rest, ','));
+        const char *at = url.n ? memrchr(url.p, '@', url.n) : NULL;
+        if (at)
+            url = eb_str_n(at + 1, url.n - (size_t)(at + 1 - url.p));
+        eb_buf_printf(to, "%s%.*s", to->n ? ", " : "", EB_STR_ARG(url));
+    }
+}

@@ -1,0 +1,54 @@
+/* The table of every option: configuration, --help, generate-config and the reference page come from it. */
+#ifndef EB_OPTIONS_H
+#define EB_OPTIONS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "config.h"
+
+enum eb_opt_type {
+    EB_OPT_TEXT,     /* char * */
+    EB_OPT_PATH,     /* char *, a file */
+    EB_OPT_CHOICE,   /* char *, one of `choices` (comma separated) */
+    EB_OPT_LIST,     /* struct eb_strs */
+    EB_OPT_PATHS,    /* struct eb_strs of files */
+    EB_OPT_BOOL,     /* bool */
+    EB_OPT_INT,      /* int64_t within min..max */
+    EB_OPT_DURATION, /* int64_t nanoseconds */
+    EB_OPT_SECRET,   /* struct eb_secret * */
+    EB_OPT_SECRETS,  /* struct eb_secrets */
+};
+
+struct eb_option {
+    const char *key;   /* dotted */
+    const char *alias; /* further names in the environment, comma separated; AUTH_CALLOUT_<KEY> always counts */
+    enum eb_opt_type type;
+    const char *fallback; /* default as text, NULL for none; "auto" with EB_OPT_INT is 0 */
+    const char *choices;
+    int64_t min, max;
+    bool restart; /* a change takes effect only at a restart */
+    size_t at;    /* offset in struct eb_config */
+    const char *doc;
+};
+
+extern const struct eb_option eb_options[];
+extern const size_t eb_options_n;
+
+const struct eb_option *eb_option_find(struct eb_str key);
+/* "text", "duration", … for people. */
+const char *eb_option_type_name(enum eb_opt_type type);
+/* True where values must never be shown or given as a flag. */
+bool eb_option_secret(const struct eb_option *o);
+/* Appends the AUTH_CALLOUT_… name of an option. */
+void eb_option_env(const struct eb_option *o, struct eb_buf *to);
+
+/* Every option with default and comment, as YAML that loads. */
+void eb_options_yaml(struct eb_buf *to);
+/* The reference page, Markdown. */
+void eb_options_markdown(struct eb_buf *to);
+/* The flags, for --help. */
+void eb_options_help(struct eb_buf *to);
+
+#endif

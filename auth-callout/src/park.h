@@ -1,0 +1,24 @@
+/* Where callouts wait for a key: bounded, each with a date after which it goes on without. */
+#ifndef EB_PARK_H
+#define EB_PARK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+struct eb_park; /* any thread */
+
+/* Takes a job back: its date has come, or eb_park_release was called. On the park's thread or the releaser's. */
+typedef void (*eb_park_fn)(void *ctx, void *job);
+
+EB_MUSTCHECK enum eb_rc eb_park_start(size_t room, eb_park_fn resume, void *ctx, struct eb_park **ret);
+/* False where the park is full or stopped: the job stays the caller's. */
+EB_MUSTCHECK bool eb_park_add(struct eb_park *p, void *job, int64_t until_ns);
+/* Hands every waiting job back. */
+void eb_park_release(struct eb_park *p);
+/* Takes no more jobs and hands all back; the thread ends. */
+void eb_park_stop(struct eb_park *p);
+void eb_park_free(struct eb_park *p);
+
+#endif

@@ -1,0 +1,424 @@
+#include "service.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+
+#include "callout.h"
+#include "clock.h"
+#include "health.h"
+#include "link.h"
+#include "log.h"
+#include "login.h"
+#include "metrics.h"
+#include "micro.h"
+#include "park.h"
+#include "queue.h"
+#include "watch.h"
+
+#define SECOND_NS INT64_C(1000000000)
+/* A worker that holds one request longer than this is wedged: nothing it does takes a second. */
+#define WEDGED_NS (30 * SECOND_NS)
+enum { LEAVE_MS = 2000, WORKERS_MAX = 256 };
+
+enum watch_tag { TAG_POLICY, TAG_CA, TAG_SEEDS, TAG_JWKS, TAG_CONFIG };
+
+struct job {
+    natsMsg *msg;
+    size_t link;
+    int64_t arrived_ns;
+    bool waited;
+};
+
+struct worker {
+    struct eb_service *service;
+    pthread_t thread;
+    _Atomic int64_t busy_since; /* 0 = idle */
+};
+
+struct eb_service {
+    struct eb_view start; /* settings that need a restart are read from here */
+    struct eb_callout callout;
+    struct eb_queue *queue;
+    struct eb_park *park;
+    struct eb_links *links;
+    struct eb_micro micro;
+    struct eb_watch *watch;
+    struct eb_health *health, *metrics;
+    struct worker *workers;
+    size_t workers_n;
+    pthread_mutex_t reload_mutex;
+    char *config_path, *hot_path;
+    eb_reread_fn reread;
+    void *reread_ctx;
+};
+
+static void job_free(struct job *job) {
+    natsMsg_Destroy(job->msg);
+    free(job);
+}
+
+static void submit(struct eb_service *s, struct job *job) {
+    struct job *dropped = eb_queue_push(s->queue, job);
+    if (!dropped)
+        return;
+    eb_count(EB_C_DROPPED_FULL);
+    eb_count(EB_C_ERRORS);
+    job_free(dropped);
+}
+
+/* On a thread of nats.c: only hands on. */
+static void on_request(void *ctx, natsMsg *msg, size_t link) {
+    struct eb_service *s = ctx;
+    eb_count(EB_C_REQUESTS);
+    struct job *job = natsMsg_GetReply(msg) ? malloc(sizeof *job) : NULL;
+    if (!job) {
+        eb_count(EB_C_ERRORS);
+        eb_count_invalid(natsMsg_GetReply(msg) ? EB_E_NOMEM : EB_E_REQ_MALFORMED);
+        natsMsg_Destroy(msg);
+        return;
+    }
+    *job = (struct job){msg, link, eb_mono_ns(), false};
+    submit(s, job);
+}
+
+static void on_resume(void *ctx, void *job) {
+    submit(ctx, job);
+}
+
+static bool on_query(void *ctx, struct eb_str subject, struct eb_buf *to) {
+    struct eb_service *s = ctx;
+    return eb_micro_answer(&s->micro, subject, to);
+}
+
+static void on_keys(void *ctx) {
+    struct eb_service *s = ctx;
+    eb_park_release(s->park);
+}
+
+/* True where the job was taken by the park. */
+static bool try_park(struct eb_service *s, struct job *job, int64_t until_ns) {
+    job->waited = true;
+    if (!eb_park_add(s->park, job, until_ns))
+        return false;
+    eb_count(EB_C_PARKED);
+    return true;
+}
+
+static void run_job(struct worker *w, struct job *job, struct eb_callout_scratch *scratch, struct eb_buf *reply) {
+    struct eb_service *s = w->service;
+    if (eb_callout_hopeless(job->arrived_ns, eb_mono_ns())) {
+        eb_count(EB_C_DROPPED_LATE);
+        eb_count(EB_C_ERRORS);
+        job_free(job);
+        return;
+    }
+    const char *xkey = NULL;
+    struct eb_callout_in in = {.payload = eb_str_n(natsMsg_GetData(job->msg), (size_t)natsMsg_GetDataLength(job->msg)),
+                               .arrived_ns = job->arrived_ns,
+                               .waited = job->waited};
+    if (natsMsgHeader_Get(job->msg, "Nats-Server-Xkey", &xkey) == NATS_OK && xkey)
+        in.header_xkey = eb_str(xkey);
+    int64_t until_ns = 0;
+    enum eb_outcome outcome = eb_callout_run(&s->callout, &in, scratch, reply, &until_ns);
+    if (outcome == EB_PARK) {
+        if (try_park(s, job, until_ns))
+            return;
+        in.waited = true;
+        outcome = eb_callout_run(&s->callout, &in, scratch, reply, &until_ns);
+    }
+    if (outcome == EB_ANSWER && !eb_links_publish(s->links, job->link, natsMsg_GetReply(job->msg), eb_buf_get(reply))) {
+        eb_count(EB_C_PUBLISH_FAILURES);
+        eb_log(EB_LOG_WARN, "an answer could not be sent: no link to NATS is up");
+    }
+    job_free(job);
+}
+
+static void *worker_main(void *arg) {
+    struct worker *w = arg;
+    EB_CLEANUP(eb_callout_scratch_done) struct eb_callout_scratch scratch = {0};
+    eb_auto_buf struct eb_buf reply = {0};
+    for (struct job *job = eb_queue_pop(w->service->queue); job; job = eb_queue_pop(w->service->queue)) {
+        atomic_store(&w->busy_since, eb_mono_ns());
+        run_job(w, job, &scratch, &reply);
+        atomic_store(&w->busy_since, 0);
+    }
+    nats_ReleaseThreadMemory();
+    return NULL;
+}
+
+static bool is_live(void *ctx) {
+    struct eb_service *s = ctx;
+    int64_t now = eb_mono_ns();
+    for (size_t i = 0; i < s->workers_n; i++) {
+        int64_t since = atomic_load(&s->workers[i].busy_since);
+        if (since && now - since > WEDGED_NS)
+            return false;
+    }
+    return true;
+}
+
+static bool requires(const struct eb_config *c, const char *what) {
+    for (size_t i = 0; i < c->readiness_require.n; i++)
+        if (strcmp(c->readiness_require.v[i], what) == 0)
+            return true;
+    return false;
+}
+
+static bool is_ready(void *ctx, struct eb_buf *body) {
+    struct eb_service *s = ctx;
+    EB_CLEANUP(eb_view_done) struct eb_view view = {0};
+    eb_live_view(s->callout.live, &view);
+    char trouble[200];
+    size_t up = eb_links_confirmed(s->links, trouble, sizeof trouble);
+    size_t keys = 0;
+    int64_t age_s = -1;
+    if (s->callout.keys)
+        eb_keysource_status(s->callout.keys, &keys, &age_s);
+    bool keys_missing = s->callout.keys && keys == 0;
+    bool ready = up > 0 && !(keys_missing && requires(view.settings->config, "jwks"));
+    eb_gauge_set(EB_G_READY, ready);
+    eb_buf_printf(body, "{\"ready\":%s,\"nats\":{\"links_confirmed\":%zu,\"trouble\":", ready ? "true" : "false", up);
+    eb_buf_json_str(body, eb_str(trouble), 0);
+    eb_buf_printf(body, "},\"permissions\":{\"entries\":%lld,\"reload_failures\":%llu},\"keys\":{", (long long)eb_gauge_get(EB_G_POLICY_ENTRIES),
+                  (unsigned long long)eb_counter_get(EB_C_PERM_FAILURES));
+    if (s->callout.keys)
+        eb_buf_printf(body, "\"jwks\":{\"status\":\"%s\",\"keys\":%zu,\"age_s\":%lld}", keys_missing ? "unavailable" : "ok", keys, (long long)age_s);
+    eb_buf_z(body, "}}\n");
+    return ready;
+}
+
+static void log_findings(const struct eb_findings *f, const char *what) {
+    for (size_t i = 0; i < f->n; i++) {
+        const struct eb_finding *it = &f->items[i];
+        struct eb_log_line l;
+        eb_log_begin(&l, it->severity == EB_ERROR ? EB_LOG_ERROR : EB_LOG_WARN, what);
+        if (it->file)
+            eb_log_z(&l, "file", it->file);
+        if (it->line)
+            eb_log_int(&l, "line", (int64_t)it->line);
+        if (it->path)
+            eb_log_z(&l, "path", it->path);
+        eb_log_z(&l, "finding", it->text ? it->text : "");
+        if (it->mend && it->mend[0])
+            eb_log_z(&l, "mend", it->mend);
+        eb_log_end(&l);
+    }
+}
+
+static void watch_files(struct eb_service *s) {
+    EB_CLEANUP(eb_view_done) struct eb_view view = {0};
+    eb_live_view(s->callout.live, &view);
+    const struct eb_config *c = view.settings->config;
+    struct eb_watched files[128];
+    size_t n = 0;
+    files[n++] = (struct eb_watched){c->permissions_file, TAG_POLICY};
+    if (c->mtls_ca_path)
+        files[n++] = (struct eb_watched){c->mtls_ca_path, TAG_CA};
+    if (s->start.settings->config->jwks.path)
+        files[n++] = (struct eb_watched){s->start.settings->config->jwks.path, TAG_JWKS};
+    if (s->config_path)
+        files[n++] = (struct eb_watched){s->config_path, TAG_CONFIG};
+    if (s->hot_path)
+        files[n++] = (struct eb_watched){s->hot_path, TAG_CONFIG};
+    const struct eb_strs *lists[] = {&c->issuer_seed_files, &c->xkey_seed_files};
+    for (size_t l = 0; l < EB_COUNT_OF(lists); l++)
+        for (size_t i = 0; i < lists[l]->n && n < EB_COUNT_OF(files); i++)
+            files[n++] = (struct eb_watched){lists[l]->v[i], TAG_SEEDS};
+    eb_watch_set(s->watch, files, n);
+}
+
+static void reload_one(struct eb_service *s, const char *what, enum eb_rc (*reload)(struct eb_live *, struct eb_findings *)) {
+    eb_auto_findings struct eb_findings f = {0};
+    enum eb_rc rc = reload(s->callout.live, &f);
+    log_findings(&f, rc == EB_OK ? "a reloaded document has a doubtful place" : "a changed file was not taken; the old stays in force");
+    struct eb_log_line l;
+    eb_log_begin(&l, rc == EB_OK ? EB_LOG_INFO : EB_LOG_ERROR, rc == EB_OK ? "reloaded" : "reload failed; the old stays in force");
+    eb_log_z(&l, "what", what);
+    eb_log_end(&l);
+}
+
+static void on_files(void *ctx, unsigned tags) {
+    struct eb_service *s = ctx;
+    if (tags & 1U << TAG_CONFIG) {
+        eb_service_reload(s); /* reads all that the configuration names, too */
+        return;
+    }
+    EB_LOCKED(&s->reload_mutex);
+    if (tags & 1U << TAG_POLICY)
+        reload_one(s, "permissions", eb_live_reload_policy);
+    if (tags & 1U << TAG_CA)
+        reload_one(s, "mtls.ca-path", eb_live_reload_cas);
+    if (tags & 1U << TAG_SEEDS)
+        reload_one(s, "seeds", eb_live_reload_seeds);
+    if (tags & 1U << TAG_JWKS && s->callout.keys)
+        eb_keysource_poke(s->callout.keys);
+}
+
+void eb_service_reload(struct eb_service *s) {
+    EB_LOCKED(&s->reload_mutex);
+    eb_auto_findings struct eb_findings f = {0};
+    eb_auto_buf struct eb_buf restart = {0};
+    struct eb_config *fresh = NULL;
+    enum eb_rc rc = s->reread(s->reread_ctx, &fresh, &f);
+    if (rc == EB_OK) {
+        eb_config_needs_restart(s->start.settings->config, fresh, &restart);
+        rc = eb_live_reconfigure(s->callout.live, fresh, &f);
+    } else {
+        eb_count(EB_C_PERM_FAILURES);
+    }
+    log_findings(&f, rc == EB_OK ? "the configuration has a doubtful place" : "the configuration was not taken; the old stays in force");
+    if (rc != EB_OK) {
+        eb_log(EB_LOG_ERROR, "reload failed; the old configuration stays in force");
+        return;
+    }
+    if (restart.n)
+        eb_log(EB_LOG_WARN, "reloaded; these take effect only at a restart: %s", restart.p);
+    else
+        eb_log(EB_LOG_INFO, "reloaded");
+    EB_CLEANUP(eb_view_done) struct eb_view view = {0};
+    eb_live_view(s->callout.live, &view);
+    eb_log_set_level(view.settings->config->log_level);
+    watch_files(s);
+    if (s->callout.keys)
+        eb_keysource_poke(s->callout.keys);
+}
+
+static size_t cores(int64_t wanted) {
+    if (wanted > 0)
+        return (size_t)wanted;
+    long n = sysconf(_SC_NPROCESSORS_ONLN);
+    return n > 0 ? (size_t)n : 1;
+}
+
+static enum eb_rc start_workers(struct eb_service *s, size_t n, struct eb_err *reterr) {
+    if (n > WORKERS_MAX)
+        n = WORKERS_MAX;
+    s->workers = calloc(n, sizeof *s->workers);
+    for (size_t i = 0; s->workers && i < n; i++) {
+        s->workers[i].service = s;
+        if (pthread_create(&s->workers[i].thread, NULL, worker_main, &s->workers[i]) != 0)
+            break;
+        s->workers_n++;
+    }
+    return s->workers_n ? EB_OK : EB_FAIL(reterr, EB_E_INTERNAL, "no thread for the workers");
+}
+
+static enum eb_rc start_health(struct eb_service *s, struct eb_err *reterr) {
+    const struct eb_config *c = s->start.settings->config;
+    struct eb_health_options opt = {.host = c->host_name, .port = (int)c->host_port, .ready = is_ready, .live = is_live, .ctx = s};
+    enum eb_rc rc = eb_health_start(&opt, &s->health, reterr);
+    if (rc != EB_OK) {
+        eb_err_prefix(reterr, "host.port");
+        return rc;
+    }
+    opt.host = c->metrics_name;
+    opt.port = (int)c->metrics_port;
+    opt.metrics_only = true;
+    rc = eb_health_start(&opt, &s->metrics, reterr);
+    if (rc != EB_OK)
+        eb_err_prefix(reterr, "observability.metrics.prometheus.port");
+    return rc;
+}
+
+static void log_start(const struct eb_service *s) {
+    const struct eb_config *c = s->start.settings->config;
+    eb_auto_buf struct eb_buf urls = {0}, keys = {0};
+    eb_login_describe(c, &urls);
+    eb_signer_describe(s->start.signer, &keys);
+    struct eb_log_line l;
+    eb_log_begin(&l, EB_LOG_INFO, "started");
+    eb_log_z(&l, "nats", urls.p ? urls.p : "");
+    eb_log_z(&l, "keys", keys.p ? keys.p : "");
+    eb_log_z(&l, "permissions", c->permissions_file);
+    eb_log_int(&l, "entries", eb_gauge_get(EB_G_POLICY_ENTRIES));
+    eb_log_int(&l, "workers", (int64_t)s->workers_n);
+    eb_log_end(&l);
+}
+
+static enum eb_rc start_parts(struct eb_service *s, struct eb_err *reterr) {
+    const struct eb_config *c = s->start.settings->config;
+    s->callout.sealing = eb_sealing_new();
+    s->queue = eb_queue_new((size_t)c->queue);
+    if (!s->callout.sealing || !s->queue || eb_micro_init(&s->micro) != EB_OK)
+        return EB_FAIL(reterr, EB_E_NOMEM, "out of memory");
+    enum eb_rc rc = eb_park_start((size_t)c->parked, on_resume, s, &s->park);
+    if (rc != EB_OK)
+        return EB_FAIL(reterr, rc, "no thread for waiting requests");
+    if (c->jwks.url || c->jwks.path)
+        rc = eb_keysource_start(&c->jwks, on_keys, s, &s->callout.keys, reterr);
+    if (rc == EB_OK)
+        rc = start_workers(s, cores(c->workers), reterr);
+    struct eb_links_options opt = {.config = c,
+                                   .n = cores(c->connections),
+                                   .pending = (size_t)c->queue,
+                                   .on_request = on_request,
+                                   .on_query = on_query,
+                                   .queries = s->micro.subjects,
+                                   .queries_n = EB_MICRO_SUBJECTS,
+                                   .ctx = s};
+    if (rc == EB_OK)
+        rc = eb_links_start(&opt, &s->links, reterr);
+    if (rc == EB_OK)
+        rc = eb_watch_start(on_files, s, &s->watch, reterr);
+    if (rc != EB_OK)
+        return rc;
+    watch_files(s);
+    return start_health(s, reterr);
+}
+
+enum eb_rc eb_service_start(struct eb_config *config, const char *config_path, const char *hot_path, eb_reread_fn reread, void *ctx,
+                            struct eb_service **ret, struct eb_findings *findings, struct eb_err *reterr) {
+    struct eb_service *s = calloc(1, sizeof *s);
+    if (!s) {
+        eb_config_free(config);
+        return EB_FAIL(reterr, EB_E_NOMEM, "out of memory");
+    }
+    (void)pthread_mutex_init(&s->reload_mutex, NULL);
+    s->reread = reread;
+    s->reread_ctx = ctx;
+    s->config_path = config_path ? eb_str_dup(eb_str(config_path)) : NULL;
+    s->hot_path = hot_path ? eb_str_dup(eb_str(hot_path)) : NULL;
+    enum eb_rc rc = eb_live_new(config, &s->callout.live, findings);
+    if (rc == EB_OK) {
+        eb_live_view(s->callout.live, &s->start);
+        rc = start_parts(s, reterr);
+    }
+    if (rc != EB_OK) {
+        eb_service_stop(s);
+        return rc;
+    }
+    log_findings(findings, "the configuration has a doubtful place");
+    log_start(s);
+    *ret = s;
+    return EB_OK;
+}
+
+void eb_service_stop(struct eb_service *s) {
+    if (!s)
+        return;
+    eb_watch_stop(s->watch);
+    if (s->links)
+        eb_links_leave(s->links, LEAVE_MS);
+    if (s->park)
+        eb_park_stop(s->park);
+    if (s->queue)
+        eb_queue_close(s->queue);
+    for (size_t i = 0; i < s->workers_n; i++)
+        (void)pthread_join(s->workers[i].thread, NULL);
+    eb_keysource_stop(s->callout.keys);
+    eb_links_stop(s->links);
+    eb_health_stop(s->health);
+    eb_health_stop(s->metrics);
+    eb_park_free(s->park);
+    eb_queue_free(s->queue);
+    eb_micro_done(&s->micro);
+    eb_sealing_free(s->callout.sealing);
+    eb_view_done(&s->start);
+    eb_live_free(s->callout.live);
+    (void)pthread_mutex_destroy(&s->reload_mutex);
+    free(s->workers);
+    free(s->config_path);
+    free(s->hot_path);
+    free(s);
+}

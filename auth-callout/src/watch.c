@@ -1,0 +1,187 @@
+#include "watch.h"
+
+#include <errno.h>
+#include <libgen.h>
+#include <limits.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sys/eventfd.h>
+#include <sys/inotify.h>
+#include <sys/stat.h>
+
+#include "base/cleanup.h"
+#include "base/str.h"
+#include "log.h"
+
+enum { POLL_MS = 5000, SETTLE_MS = 20, EVENTS = IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_CREATE | IN_DELETE };
+
+/* What tells one content of a path from another. */
+struct signature {
+    dev_t dev;
+    ino_t ino;
+    off_t size;
+    struct timespec mtime, ctime;
+    bool exists;
+};
+
+struct file {
+    char *path;
+    int tag;
+    struct signature seen;
+};
+
+struct eb_watch {
+    eb_watch_fn changed;
+    void *ctx;
+    pthread_t thread;
+    int inotify, wake;
+    bool warned;
+
+    pthread_mutex_t mutex; /* guards what follows */
+    struct file *files;
+    size_t n;
+    bool stopping;
+};
+
+static struct signature signature_of(const char *path) {
+    struct stat st;
+    if (stat(path, &st) != 0)
+        return (struct signature){0};
+    return (struct signature){st.st_dev, st.st_ino, st.st_size, st.st_mtim, st.st_ctim, true};
+}
+
+static bool same_time(struct timespec a, struct timespec b) {
+    return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
+}
+
+static bool same(const struct signature *a, const struct signature *b) {
+    return a->exists == b->exists && a->dev == b->dev && a->ino == b->ino && a->size == b->size && same_time(a->mtime, b->mtime) &&
+           same_time(a->ctime, b->ctime);
+}
+
+static void watch_folder(struct eb_watch *w, const char *path) {
+    eb_auto_free char *copy = eb_str_dup(eb_str(path));
+    if (!copy || w->inotify < 0)
+        return;
+    const char *folder = dirname(copy);
+    if (inotify_add_watch(w->inotify, folder, EVENTS) >= 0 || w->warned)
+        return;
+    w->warned = true;
+    eb_log(EB_LOG_WARN, "%s cannot be watched (%s): looking every %d s instead", folder, strerror(errno), POLL_MS / 1000);
+}
+
+/* Watches the folders of a file and of what it links to; adding a folder twice is harmless. */
+static void watch_file(struct eb_watch *w, const char *path) {
+    watch_folder(w, path);
+    char real[PATH_MAX];
+    if (realpath(path, real))
+        watch_folder(w, real);
+}
+
+static unsigned changed_tags(struct eb_watch *w) {
+    EB_LOCKED(&w->mutex);
+    unsigned tags = 0;
+    for (size_t i = 0; i < w->n; i++) {
+        struct signature now = signature_of(w->files[i].path);
+        if (same(&now, &w->files[i].seen))
+            continue;
+        w->files[i].seen = now;
+        tags |= 1U << w->files[i].tag;
+        watch_file(w, w->files[i].path);
+    }
+    return tags;
+}
+
+static void drain(int fd) {
+    char bytes[4096];
+    while (fd >= 0 && read(fd, bytes, sizeof bytes) > 0) {
+    }
+}
+
+static bool stopping(struct eb_watch *w) {
+    EB_LOCKED(&w->mutex);
+    return w->stopping;
+}
+
+static void *watch_main(void *arg) {
+    struct eb_watch *w = arg;
+    while (!stopping(w)) {
+        struct pollfd fds[] = {{.fd = w->wake, .events = POLLIN}, {.fd = w->inotify, .events = POLLIN}};
+        int n = poll(fds, 2, POLL_MS);
+        if (n > 0) {
+            /* Files written together are read together. */
+            (void)poll(NULL, 0, SETTLE_MS);
+            drain(w->wake);
+            drain(w->inotify);
+        }
+        unsigned tags = stopping(w) ? 0 : changed_tags(w);
+        if (tags)
+            w->changed(w->ctx, tags);
+    }
+    return NULL;
+}
+
+enum eb_rc eb_watch_start(eb_watch_fn changed, void *ctx, struct eb_watch **ret, struct eb_err *reterr) {
+    struct eb_watch *w = calloc(1, sizeof *w);
+    if (!w)
+        return EB_FAIL(reterr, EB_E_NOMEM, "out of memory");
+    w->changed = changed;
+    w->ctx = ctx;
+    (void)pthread_mutex_init(&w->mutex, NULL);
+    w->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    w->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+    if (w->inotify < 0)
+        eb_log(EB_LOG_WARN, "files cannot be watched (inotify: %s): looking every %d s instead", strerror(errno), POLL_MS / 1000);
+    if (w->wake < 0 || pthread_create(&w->thread, NULL, watch_main, w) != 0) {
+        enum eb_rc rc = EB_FAIL(reterr, EB_E_INTERNAL, "files cannot be watched: %s", strerror(errno));
+        eb_close_fdp(&w->wake);
+        eb_close_fdp(&w->inotify);
+        free(w);
+        return rc;
+    }
+    *ret = w;
+    return EB_OK;
+}
+
+static void files_free(struct file *files, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        free(files[i].path);
+    free(files);
+}
+
+void eb_watch_set(struct eb_watch *w, const struct eb_watched *files, size_t n) {
+    EB_LOCKED(&w->mutex);
+    struct file *fresh = calloc(n + 1, sizeof *fresh);
+    size_t kept = 0;
+    for (size_t i = 0; fresh && i < n; i++) {
+        char *path = eb_str_dup(eb_str(files[i].path));
+        if (!path)
+            continue;
+        watch_file(w, path);
+        fresh[kept++] = (struct file){path, files[i].tag, signature_of(path)};
+    }
+    files_free(w->files, w->n);
+    w->files = fresh;
+    w->n = kept;
+}
+
+static void wake_up(struct eb_watch *w) {
+    uint64_t one = 1;
+    (void)!write(w->wake, &one, sizeof one);
+}
+
+void eb_watch_stop(struct eb_watch *w) {
+    if (!w)
+        return;
+    {
+        EB_LOCKED(&w->mutex);
+        w->stopping = true;
+    }
+    wake_up(w);
+    (void)pthread_join(w->thread, NULL);
+    eb_close_fdp(&w->wake);
+    eb_close_fdp(&w->inotify);
+    files_free(w->files, w->n);
+    (void)pthread_mutex_destroy(&w->mutex);
+    free(w);
+}

@@ -1,0 +1,26 @@
+/*
+ * Tells when files change: inotify on their folders (so that renames and ConfigMap symlink swaps count), and a look every 5 s besides, which is all
+ * there is where inotify fails.
+ */
+#ifndef EB_WATCH_H
+#define EB_WATCH_H
+
+#include <stddef.h>
+
+#include "base/err.h"
+
+struct eb_watch; /* any thread */
+
+struct eb_watched {
+    const char *path;
+    int tag;
+};
+/* Called on the watch's thread, once for all changes that came together: bit 1 << tag is set for every tag with a changed file. */
+typedef void (*eb_watch_fn)(void *ctx, unsigned tags);
+
+EB_MUSTCHECK enum eb_rc eb_watch_start(eb_watch_fn changed, void *ctx, struct eb_watch **ret, struct eb_err *reterr);
+/* Replaces the list; paths are copied. What they are now counts as seen. */
+void eb_watch_set(struct eb_watch *w, const struct eb_watched *files, size_t n);
+void eb_watch_stop(struct eb_watch *w);
+
+#endif
