@@ -55,6 +55,8 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *conn, const 
         return answer(conn, MHD_HTTP_METHOD_NOT_ALLOWED, "text/plain", &body);
     }
     if (strcmp(url, "/metrics") == 0) {
+        eb_auto_buf struct eb_buf unsent = {0};
+        (void)h->opt.ready(h->opt.ctx, &unsent); /* brings the gauges up to date */
         eb_metrics_render(&body);
         return answer(conn, MHD_HTTP_OK, "text/plain; version=0.0.4; charset=utf-8", &body);
     }

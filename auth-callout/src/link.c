@@ -21,6 +21,7 @@ enum {
     REBUILD_MAX_MS = 5000,
     CONFIRM_TIMEOUT_MS = 2000,
     CONFIRM_RETRY_MS = 1000,
+    DOWN_TOLD_MS = 2000, /* a link that is down this long is told in the log and by /readyz */
     TROUBLE_MAX = 200,
 };
 
@@ -67,7 +68,9 @@ static void note(struct link *k, enum link_state state, const char *trouble) {
     if (k->state == LINK_CONFIRMED && state != LINK_CONFIRMED)
         eb_count(EB_C_LINK_LOST);
     k->state = state;
-    k->due_ns = state == LINK_CLOSED ? eb_mono_ns() + next_pause_ms(k) * MS_NS : 0;
+    k->due_ns = state == LINK_CLOSED ? eb_mono_ns() + next_pause_ms(k) * MS_NS
+                : state == LINK_DOWN ? eb_mono_ns() + DOWN_TOLD_MS * MS_NS
+                                     : 0;
     if (trouble)
         (void)snprintf(l->trouble, sizeof l->trouble, "%s", trouble);
     size_t up = 0;
@@ -79,8 +82,8 @@ static void note(struct link *k, enum link_state state, const char *trouble) {
 
 static const char *last_error(natsConnection *nc, const char *otherwise) {
     const char *text = NULL;
-    (void)natsConnection_GetLastError(nc, &text);
-    return text && *text ? text : otherwise;
+    natsStatus s = natsConnection_GetLastError(nc, &text);
+    return text && *text ? text : s != NATS_OK ? natsStatus_GetText(s) : otherwise;
 }
 
 static void log_link(enum eb_log_level level, const struct link *k, const char *msg, const char *error) {
@@ -296,6 +299,26 @@ static void check(struct link *k) {
     k->told = true;
 }
 
+/* nats.c is still trying in the background; whoever looks must see why. */
+static void tell_down(struct link *k) {
+    eb_auto_buf struct eb_buf why = {0};
+    const char *error = k->nc ? last_error(k->nc, NULL) : NULL;
+    eb_buf_z(&why, error ? error : "no server answers");
+    eb_buf_z(&why, " at ");
+    eb_login_describe(k->all->opt.config, &why);
+    {
+        EB_LOCKED(&k->all->mutex);
+        if (k->state != LINK_DOWN)
+            return;
+        k->due_ns = eb_mono_ns() + DOWN_TOLD_MS * MS_NS;
+        if (why.p)
+            (void)snprintf(k->all->trouble, sizeof k->all->trouble, "%s", why.p);
+    }
+    if (!k->told)
+        log_link(EB_LOG_ERROR, k, "no link to NATS; trying for ever", why.p);
+    k->told = true;
+}
+
 /* The next link that needs the supervisor, with its state; NULL at stop. Waits until there is one. */
 static struct link *next_due(struct eb_links *l, enum link_state *ret_state) {
     EB_LOCKED(&l->mutex);
@@ -305,7 +328,7 @@ static struct link *next_due(struct eb_links *l, enum link_state *ret_state) {
         int64_t now = eb_mono_ns(), soonest = now + 1000 * MS_NS;
         for (size_t i = 0; i < l->n; i++) {
             struct link *k = &l->links[i];
-            if (k->state != LINK_CLOSED && k->state != LINK_CONNECTED)
+            if (k->state == LINK_CONFIRMED)
                 continue;
             if (k->due_ns <= now) {
                 *ret_state = k->state;
@@ -327,6 +350,8 @@ static void *supervisor_main(void *arg) {
     for (struct link *k = next_due(l, &state); k; k = next_due(l, &state)) {
         if (state == LINK_CLOSED)
             rebuild(k, false);
+        else if (state == LINK_DOWN)
+            tell_down(k);
         else
             check(k);
     }

@@ -122,11 +122,11 @@ enum eb_rc eb_login_apply(struct eb_login *l, const struct eb_config *c, natsOpt
 
 void eb_login_describe(const struct eb_config *c, struct eb_buf *to) {
     struct eb_str rest = eb_str(c->nats_url);
-    while (rest.p) {
+    for (bool first = true; rest.p; first = false) {
         struct eb_str url = eb_str_trim(eb_str_cut(&rest, ','));
         const char *at = url.n ? memrchr(url.p, '@', url.n) : NULL;
         if (at)
             url = eb_str_n(at + 1, url.n - (size_t)(at + 1 - url.p));
-        eb_buf_printf(to, "%s%.*s", to->n ? ", " : "", EB_STR_ARG(url));
+        eb_buf_printf(to, "%s%.*s", first ? "" : ", ", EB_STR_ARG(url));
     }
 }

@@ -1,0 +1,57 @@
+# The front door. `make` lists what there is.
+#   make up NOAUTH=off   no anonymous clients         make logs NAME=csc/auth-callout FOLLOW=1
+#   make test ARGS='-k expired'   only some integration tests
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-test build up status logs down test test-long bench check fmt fuzz clean
+
+BUILD ?= build
+NOAUTH ?= on
+ARGS ?=
+export ARGS
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo "  Settings: make up NOAUTH=off; all of them: local/settings.sh"
+
+setup: ## install what building and running need (also done by the others)
+	@scripts/setup.sh run
+
+setup-test:
+	@scripts/setup.sh test
+
+build: setup ## build all programs into build/
+	@scripts/build.sh $(BUILD)
+
+up: build ## start the bus on this machine and print how to try it
+	@EB_NOAUTH=$(NOAUTH) local/bus up
+
+status: ## a line a process
+	@local/bus status
+
+logs: ## the last lines of every log; FOLLOW=1 goes on, NAME=csc/auth-callout takes one
+	@local/bus logs $(if $(FOLLOW),-f) $(NAME)
+
+down: ## end what make up started
+	@local/bus down
+
+test: setup-test build ## unit, guard and integration tests (under 10 minutes)
+	@scripts/test.sh
+
+test-long: setup-test build ## the long ones: sanitizers, fuzzing, a million callouts
+	@scripts/test-long.sh
+
+bench: setup-test build ## the numbers, as a table and JSON
+	@bench/run.sh $(ARGS)
+
+check: setup-test ## format, compiler warnings of gcc and clang, scripts, guards
+	@scripts/check.sh
+
+fmt: setup-test ## format all C
+	@scripts/check.sh --fix
+
+fuzz: setup-test ## run every fuzz target for a while
+	@fuzz/run.sh $(ARGS)
+
+clean: ## remove what was built; keeps .deps and local/run
+	rm -rf $(BUILD) build-*

@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# make test-long: sanitizer runs of the unit and integration tests, time-boxed fuzzing, a million callouts.
+# The last line is "N passed, N failed". EB_LONG_MINUTES (40) is what all of it may take.
+set -uo pipefail
+cd "$(dirname "$0")/.." || exit
+. scripts/tally.sh
+minutes=${EB_LONG_MINUTES:-40}
+deadline=$((SECONDS + minutes * 60))
+left() { echo $((deadline - SECONDS > 30 ? deadline - SECONDS : 30)); }
+
+# One build folder a sanitizer; suppressions are only for libraries of the distribution, each with its reason.
+sanitized() { # name meson-value
+    scripts/build.sh "build-$1" -Db_sanitize="$2" -Db_lundef=false -Dbuildtype=debugoptimized
+}
+export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0:strict_string_checks=1 UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
+tsan="halt_on_error=0 exitcode=66"
+[ ! -f tests/tsan.supp ] || tsan+=" suppressions=$PWD/tests/tsan.supp"
+export TSAN_OPTIONS=$tsan
+
+for sanitizer in asan:address,undefined tsan:thread; do
+    name=${sanitizer%%:*}
+    tally_run "build $name" sanitized "$name" "${sanitizer#*:}"
+    tally_meson "unit $name" "build-$name" --suite unit --timeout-multiplier 10
+    if [ -d tests/integration ]; then
+        EB_BUILD=$PWD/build-$name EB_SANITIZER=$name tally_pytest "integration $name" tests/integration -q -m 'not long and not timing' \
+            --session-timeout "$(left)"
+    fi
+done
+if [ -d tests/integration ]; then
+    tally_pytest "long integration" tests/integration -q -m long --session-timeout "$(left)"
+fi
+if [ -x fuzz/run.sh ]; then
+    tally_run fuzz timeout "$(left)" fuzz/run.sh
+fi
+tally_end
