@@ -131,6 +131,12 @@ static enum eb_rc load_view(struct eb_config *config, struct eb_view *ret, struc
     if (v.policy && !v.settings->config->jwks.url && !v.settings->config->jwks.path && eb_policy_count(v.policy, EB_POLICY_OAUTH2))
         eb_findings_add(f, EB_WARNING, NULL, 0, "jwks.url", "set it to the key set of the provider",
                         "unset, but the permissions document has oauth2 entries: every token is refused");
+    if (seeds != EB_OK)
+        eb_count(EB_C_SEED_FAILURES);
+    if (policy != EB_OK)
+        eb_count(EB_C_PERM_FAILURES);
+    if (cas != EB_OK)
+        eb_count(EB_C_CA_FAILURES);
     rc = seeds != EB_OK ? seeds : policy != EB_OK ? policy : cas;
     if (rc != EB_OK)
         return rc;
@@ -225,10 +231,8 @@ enum eb_rc eb_live_reload_seeds(struct eb_live *l, struct eb_findings *findings)
 enum eb_rc eb_live_reconfigure(struct eb_live *l, struct eb_config *config, struct eb_findings *findings) {
     EB_CLEANUP(eb_view_done) struct eb_view fresh = {0};
     enum eb_rc rc = load_view(config, &fresh, findings);
-    if (rc != EB_OK) {
-        eb_count(EB_C_PERM_FAILURES);
+    if (rc != EB_OK)
         return rc;
-    }
     note_policy(fresh.policy);
     {
         EB_LOCKED(&l->mutex);

@@ -14,6 +14,7 @@ static const struct {
     [EB_C_DROPPED_FULL] = {"auth_dropped_queue_full_total", "Requests dropped, oldest first, because the queue was full."},
     [EB_C_PERM_RELOADS] = {"auth_permissions_reloads_total", "Permissions documents taken into force."},
     [EB_C_PERM_FAILURES] = {"auth_permissions_reload_failures_total", "Permissions documents refused; the old one stays in force."},
+    [EB_C_CONFIG_FAILURES] = {"auth_config_reload_failures_total", "Configurations refused at a reload; the old one stays in force."},
     [EB_C_CA_FAILURES] = {"auth_ca_reload_failures_total", "CA files refused; the old one stays in force."},
     [EB_C_SEED_FAILURES] = {"auth_seed_reload_failures_total", "Seed files refused; the old seeds stay in force."},
     [EB_C_JWKS_FETCHES] = {"auth_jwks_fetches_total", "Fetches of a key set."},

@@ -19,6 +19,7 @@ enum eb_counter {
     EB_C_DROPPED_FULL,    /* dropped: the queue was full */
     EB_C_PERM_RELOADS,    /* permissions documents taken into force */
     EB_C_PERM_FAILURES,   /* permissions documents refused */
+    EB_C_CONFIG_FAILURES, /* configurations refused as a whole */
     EB_C_CA_FAILURES,     /* CA files refused */
     EB_C_SEED_FAILURES,   /* seed files refused */
     EB_C_JWKS_FETCHES,    /* fetches of a key set */

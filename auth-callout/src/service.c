@@ -14,14 +14,11 @@
 #include "micro.h"
 #include "park.h"
 #include "queue.h"
-#include "watch.h"
 
 #define SECOND_NS INT64_C(1000000000)
 /* A worker that holds one request longer than this is wedged: nothing it does takes a second. */
 #define WEDGED_NS (30 * SECOND_NS)
 enum { LEAVE_MS = 2000, WORKERS_MAX = 256 };
-
-enum watch_tag { TAG_POLICY, TAG_CA, TAG_SEEDS, TAG_JWKS, TAG_CONFIG };
 
 struct job {
     natsMsg *msg;
@@ -43,14 +40,10 @@ struct eb_service {
     struct eb_park *park;
     struct eb_links *links;
     struct eb_micro micro;
-    struct eb_watch *watch;
+    struct eb_reloader *reloader;
     struct eb_health *health, *metrics;
     struct worker *workers;
     size_t workers_n;
-    pthread_mutex_t reload_mutex;
-    char *config_path, *hot_path;
-    eb_reread_fn reread;
-    void *reread_ctx;
 };
 
 static void job_free(struct job *job) {
@@ -188,102 +181,6 @@ static bool is_ready(void *ctx, struct eb_buf *body) {
     return ready;
 }
 
-static void log_findings(const struct eb_findings *f, const char *what) {
-    for (size_t i = 0; i < f->n; i++) {
-        const struct eb_finding *it = &f->items[i];
-        struct eb_log_line l;
-        eb_log_begin(&l, it->severity == EB_ERROR ? EB_LOG_ERROR : EB_LOG_WARN, what);
-        if (it->file)
-            eb_log_z(&l, "file", it->file);
-        if (it->line)
-            eb_log_int(&l, "line", (int64_t)it->line);
-        if (it->path)
-            eb_log_z(&l, "path", it->path);
-        eb_log_z(&l, "finding", it->text ? it->text : "");
-        if (it->mend && it->mend[0])
-            eb_log_z(&l, "mend", it->mend);
-        eb_log_end(&l);
-    }
-}
-
-static void watch_files(struct eb_service *s) {
-    EB_CLEANUP(eb_view_done) struct eb_view view = {0};
-    eb_live_view(s->callout.live, &view);
-    const struct eb_config *c = view.settings->config;
-    struct eb_watched files[128];
-    size_t n = 0;
-    files[n++] = (struct eb_watched){c->permissions_file, TAG_POLICY};
-    if (c->mtls_ca_path)
-        files[n++] = (struct eb_watched){c->mtls_ca_path, TAG_CA};
-    if (s->start.settings->config->jwks.path)
-        files[n++] = (struct eb_watched){s->start.settings->config->jwks.path, TAG_JWKS};
-    if (s->config_path)
-        files[n++] = (struct eb_watched){s->config_path, TAG_CONFIG};
-    if (s->hot_path)
-        files[n++] = (struct eb_watched){s->hot_path, TAG_CONFIG};
-    const struct eb_strs *lists[] = {&c->issuer_seed_files, &c->xkey_seed_files};
-    for (size_t l = 0; l < EB_COUNT_OF(lists); l++)
-        for (size_t i = 0; i < lists[l]->n && n < EB_COUNT_OF(files); i++)
-            files[n++] = (struct eb_watched){lists[l]->v[i], TAG_SEEDS};
-    eb_watch_set(s->watch, files, n);
-}
-
-static void reload_one(struct eb_service *s, const char *what, enum eb_rc (*reload)(struct eb_live *, struct eb_findings *)) {
-    eb_auto_findings struct eb_findings f = {0};
-    enum eb_rc rc = reload(s->callout.live, &f);
-    log_findings(&f, rc == EB_OK ? "a reloaded document has a doubtful place" : "a changed file was not taken; the old stays in force");
-    struct eb_log_line l;
-    eb_log_begin(&l, rc == EB_OK ? EB_LOG_INFO : EB_LOG_ERROR, rc == EB_OK ? "reloaded" : "reload failed; the old stays in force");
-    eb_log_z(&l, "what", what);
-    eb_log_end(&l);
-}
-
-static void on_files(void *ctx, unsigned tags) {
-    struct eb_service *s = ctx;
-    if (tags & 1U << TAG_CONFIG) {
-        eb_service_reload(s); /* reads all that the configuration names, too */
-        return;
-    }
-    EB_LOCKED(&s->reload_mutex);
-    if (tags & 1U << TAG_POLICY)
-        reload_one(s, "permissions", eb_live_reload_policy);
-    if (tags & 1U << TAG_CA)
-        reload_one(s, "mtls.ca-path", eb_live_reload_cas);
-    if (tags & 1U << TAG_SEEDS)
-        reload_one(s, "seeds", eb_live_reload_seeds);
-    if (tags & 1U << TAG_JWKS && s->callout.keys)
-        eb_keysource_poke(s->callout.keys);
-}
-
-void eb_service_reload(struct eb_service *s) {
-    EB_LOCKED(&s->reload_mutex);
-    eb_auto_findings struct eb_findings f = {0};
-    eb_auto_buf struct eb_buf restart = {0};
-    struct eb_config *fresh = NULL;
-    enum eb_rc rc = s->reread(s->reread_ctx, &fresh, &f);
-    if (rc == EB_OK) {
-        eb_config_needs_restart(s->start.settings->config, fresh, &restart);
-        rc = eb_live_reconfigure(s->callout.live, fresh, &f);
-    } else {
-        eb_count(EB_C_PERM_FAILURES);
-    }
-    log_findings(&f, rc == EB_OK ? "the configuration has a doubtful place" : "the configuration was not taken; the old stays in force");
-    if (rc != EB_OK) {
-        eb_log(EB_LOG_ERROR, "reload failed; the old configuration stays in force");
-        return;
-    }
-    if (restart.n)
-        eb_log(EB_LOG_WARN, "reloaded; these take effect only at a restart: %s", restart.p);
-    else
-        eb_log(EB_LOG_INFO, "reloaded");
-    EB_CLEANUP(eb_view_done) struct eb_view view = {0};
-    eb_live_view(s->callout.live, &view);
-    eb_log_set_level(view.settings->config->log_level);
-    watch_files(s);
-    if (s->callout.keys)
-        eb_keysource_poke(s->callout.keys);
-}
-
 static size_t cores(int64_t wanted) {
     if (wanted > 0)
         return (size_t)wanted;
@@ -359,12 +256,7 @@ static enum eb_rc start_parts(struct eb_service *s, struct eb_err *reterr) {
                                    .ctx = s};
     if (rc == EB_OK)
         rc = eb_links_start(&opt, &s->links, reterr);
-    if (rc == EB_OK)
-        rc = eb_watch_start(on_files, s, &s->watch, reterr);
-    if (rc != EB_OK)
-        return rc;
-    watch_files(s);
-    return start_health(s, reterr);
+    return rc == EB_OK ? start_health(s, reterr) : rc;
 }
 
 enum eb_rc eb_service_start(struct eb_config *config, const char *config_path, const char *hot_path, eb_reread_fn reread, void *ctx,
@@ -374,30 +266,41 @@ enum eb_rc eb_service_start(struct eb_config *config, const char *config_path, c
         eb_config_free(config);
         return EB_FAIL(reterr, EB_E_NOMEM, "out of memory");
     }
-    (void)pthread_mutex_init(&s->reload_mutex, NULL);
-    s->reread = reread;
-    s->reread_ctx = ctx;
-    s->config_path = config_path ? eb_str_dup(eb_str(config_path)) : NULL;
-    s->hot_path = hot_path ? eb_str_dup(eb_str(hot_path)) : NULL;
+    int64_t since_ns = eb_watch_now_ns();
     enum eb_rc rc = eb_live_new(config, &s->callout.live, findings);
     if (rc == EB_OK) {
         eb_live_view(s->callout.live, &s->start);
         rc = start_parts(s, reterr);
     }
+    if (rc == EB_OK) {
+        struct eb_reloader_options opt = {.live = s->callout.live,
+                                          .keys = s->callout.keys,
+                                          .started = s->start.settings->config,
+                                          .config_path = config_path,
+                                          .hot_path = hot_path,
+                                          .since_ns = since_ns,
+                                          .reread = reread,
+                                          .ctx = ctx};
+        rc = eb_reloader_start(&opt, &s->reloader, reterr);
+    }
     if (rc != EB_OK) {
         eb_service_stop(s);
         return rc;
     }
-    log_findings(findings, "the configuration has a doubtful place");
+    eb_log_findings(findings, "the configuration has a doubtful place");
     log_start(s);
     *ret = s;
     return EB_OK;
 }
 
+void eb_service_reload(struct eb_service *s) {
+    eb_reloader_run(s->reloader);
+}
+
 void eb_service_stop(struct eb_service *s) {
     if (!s)
         return;
-    eb_watch_stop(s->watch);
+    eb_reloader_stop(s->reloader);
     if (s->links)
         eb_links_leave(s->links, LEAVE_MS);
     if (s->park)
@@ -416,9 +319,6 @@ void eb_service_stop(struct eb_service *s) {
     eb_sealing_free(s->callout.sealing);
     eb_view_done(&s->start);
     eb_live_free(s->callout.live);
-    (void)pthread_mutex_destroy(&s->reload_mutex);
     free(s->workers);
-    free(s->config_path);
-    free(s->hot_path);
     free(s);
 }

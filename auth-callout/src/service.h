@@ -3,11 +3,9 @@
 #define EB_SERVICE_H
 
 #include "config.h"
+#include "reloader.h"
 
 struct eb_service;
-
-/* How a new configuration is read, at SIGHUP and when the hot file changes. */
-typedef enum eb_rc (*eb_reread_fn)(void *ctx, struct eb_config **ret, struct eb_findings *findings);
 
 /* config is taken over. Findings of the documents are added; EB_E_INVALID for them, EB_E_IO for a port that is taken. */
 EB_MUSTCHECK enum eb_rc eb_service_start(struct eb_config *config, const char *config_path, const char *hot_path, eb_reread_fn reread, void *ctx,

@@ -8,11 +8,14 @@
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "base/cleanup.h"
 #include "base/str.h"
 #include "log.h"
 
+/* File times come from a clock that moves in ticks of up to 10 ms. */
+#define TICK_NS INT64_C(10000000)
 enum { POLL_MS = 5000, SETTLE_MS = 20, EVENTS = IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_CREATE | IN_DELETE };
 
 /* What tells one content of a path from another. */
@@ -149,7 +152,22 @@ static void files_free(struct file *files, size_t n) {
     free(files);
 }
 
-void eb_watch_set(struct eb_watch *w, const struct eb_watched *files, size_t n) {
+static void wake_up(struct eb_watch *w) {
+    uint64_t one = 1;
+    (void)!write(w->wake, &one, sizeof one);
+}
+
+int64_t eb_watch_now_ns(void) {
+    struct timespec now;
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+static bool changed_since(const struct signature *s, int64_t since_ns) {
+    return s->exists && (int64_t)s->ctime.tv_sec * 1000000000 + s->ctime.tv_nsec + TICK_NS >= since_ns;
+}
+
+void eb_watch_set(struct eb_watch *w, const struct eb_watched *files, size_t n, int64_t since_ns) {
     EB_LOCKED(&w->mutex);
     struct file *fresh = calloc(n + 1, sizeof *fresh);
     size_t kept = 0;
@@ -158,16 +176,16 @@ void eb_watch_set(struct eb_watch *w, const struct eb_watched *files, size_t n) 
         if (!path)
             continue;
         watch_file(w, path);
-        fresh[kept++] = (struct file){path, files[i].tag, signature_of(path)};
+        fresh[kept] = (struct file){path, files[i].tag, signature_of(path)};
+        if (changed_since(&fresh[kept].seen, since_ns)) {
+            fresh[kept].seen = (struct signature){0};
+            wake_up(w);
+        }
+        kept++;
     }
     files_free(w->files, w->n);
     w->files = fresh;
     w->n = kept;
-}
-
-static void wake_up(struct eb_watch *w) {
-    uint64_t one = 1;
-    (void)!write(w->wake, &one, sizeof one);
 }
 
 void eb_watch_stop(struct eb_watch *w) {

@@ -6,6 +6,7 @@
 #define EB_WATCH_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/err.h"
 
@@ -19,8 +20,13 @@ struct eb_watched {
 typedef void (*eb_watch_fn)(void *ctx, unsigned tags);
 
 EB_MUSTCHECK enum eb_rc eb_watch_start(eb_watch_fn changed, void *ctx, struct eb_watch **ret, struct eb_err *reterr);
-/* Replaces the list; paths are copied. What they are now counts as seen. */
-void eb_watch_set(struct eb_watch *w, const struct eb_watched *files, size_t n);
+/*
+ * Replaces the list; paths are copied. What the files are now counts as seen, but for those that changed at or after since_ns (wall clock, nanoseconds
+ * since the epoch, when the caller began to read them): these are told again, so that no change falls between reading and watching.
+ */
+void eb_watch_set(struct eb_watch *w, const struct eb_watched *files, size_t n, int64_t since_ns);
+/* The wall clock for since_ns. */
+int64_t eb_watch_now_ns(void);
 void eb_watch_stop(struct eb_watch *w);
 
 #endif

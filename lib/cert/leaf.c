@@ -53,13 +53,16 @@ static const char *kind_name(enum eb_cert_id_kind kind) {
     return "identity";
 }
 
-static enum eb_rc add(struct gathered *g, enum eb_cert_id_kind kind, struct eb_str value, struct eb_err *reterr) {
+static enum eb_rc add(struct gathered *g, enum eb_cert_id_kind kind, struct eb_str value,
+                      struct eb_err *reterr) {
     if (value.n == 0)
         return EB_FAIL(reterr, EB_E_CERT_IDENTITY, "an empty %s in the certificate", kind_name(kind));
     if (!eb_utf8_valid(value))
-        return EB_FAIL(reterr, EB_E_CERT_IDENTITY, "a %s in the certificate that is not UTF-8", kind_name(kind));
+        return EB_FAIL(reterr, EB_E_CERT_IDENTITY, "a %s in the certificate that is not UTF-8",
+                       kind_name(kind));
     if (eb_utf8_has_control(value))
-        return EB_FAIL(reterr, EB_E_CERT_IDENTITY, "control characters in a %s of the certificate", kind_name(kind));
+        return EB_FAIL(reterr, EB_E_CERT_IDENTITY, "control characters in a %s of the certificate",
+                       kind_name(kind));
     if (g->n == EB_CERT_IDS)
         return EB_FAIL(reterr, EB_E_CERT_IDENTITY, "over %d identities in the certificate", EB_CERT_IDS);
     g->ids[g->n].kind = kind;
@@ -69,7 +72,8 @@ static enum eb_rc add(struct gathered *g, enum eb_cert_id_kind kind, struct eb_s
     return EB_OK;
 }
 
-static enum eb_rc add_subject(struct gathered *g, const X509_NAME *name, int nid, enum eb_cert_id_kind kind, struct eb_err *reterr) {
+static enum eb_rc add_subject(struct gathered *g, const X509_NAME *name, int nid, enum eb_cert_id_kind kind,
+                              struct eb_err *reterr) {
     for (int at = -1, found = 0; (at = X509_NAME_get_index_by_NID(name, nid, at)) >= 0; found++) {
         if (found && kind == EB_ID_CN)
             return EB_FAIL(reterr, EB_E_CERT_IDENTITY, "several CNs in the certificate");
@@ -88,7 +92,8 @@ static enum eb_rc add_subject(struct gathered *g, const X509_NAME *name, int nid
 }
 
 /* Names of one type. They are IA5String (RFC 5280 s4.2.1.6), so anything but ASCII is refused. */
-static enum eb_rc add_names(struct gathered *g, const GENERAL_NAMES *names, int type, enum eb_cert_id_kind kind, struct eb_err *reterr) {
+static enum eb_rc add_names(struct gathered *g, const GENERAL_NAMES *names, int type,
+                            enum eb_cert_id_kind kind, struct eb_err *reterr) {
     for (int i = 0; i < sk_GENERAL_NAME_num(names); i++) {
         int got = 0;
         const ASN1_IA5STRING *s = GENERAL_NAME_get0_value(sk_GENERAL_NAME_value(names, i), &got);
@@ -97,7 +102,8 @@ static enum eb_rc add_names(struct gathered *g, const GENERAL_NAMES *names, int 
         struct eb_str value = eb_str_n(ASN1_STRING_get0_data(s), (size_t)ASN1_STRING_length(s));
         for (size_t at = 0; at < value.n; at++)
             if (value.p[at] & 0x80)
-                return EB_FAIL(reterr, EB_E_CERT_IDENTITY, "a %s in the certificate that is not ASCII", kind_name(kind));
+                return EB_FAIL(reterr, EB_E_CERT_IDENTITY, "a %s in the certificate that is not ASCII",
+                               kind_name(kind));
         enum eb_rc rc = add(g, kind, value, reterr);
         if (rc != EB_OK)
             return rc;
@@ -108,10 +114,12 @@ static enum eb_rc add_names(struct gathered *g, const GENERAL_NAMES *names, int 
 static enum eb_rc gather(X509 *x, struct gathered *g, struct eb_err *reterr) {
     const X509_NAME *subject = X509_get_subject_name(x);
     int critical = 0;
-    EB_CLEANUP(GENERAL_NAMES_freep) GENERAL_NAMES *names = X509_get_ext_d2i(x, NID_subject_alt_name, &critical, NULL);
+    EB_CLEANUP(GENERAL_NAMES_freep)
+    GENERAL_NAMES *names = X509_get_ext_d2i(x, NID_subject_alt_name, &critical, NULL);
     if (!names && critical != -1) {
         ERR_clear_error();
-        return EB_FAIL(reterr, EB_E_CERT_MALFORMED, "the certificate's subjectAltName cannot be read, or there are several");
+        return EB_FAIL(reterr, EB_E_CERT_MALFORMED,
+                       "the certificate's subjectAltName cannot be read, or there are several");
     }
     enum eb_rc rc = add_subject(g, subject, NID_commonName, EB_ID_CN, reterr);
     if (rc == EB_OK)

@@ -18,7 +18,8 @@ static struct eb_str label_of(struct eb_str line, struct eb_str start) {
     return eb_str_n(line.p + start.n, line.n - start.n - dashes.n);
 }
 
-enum eb_rc eb_pem_next(struct eb_str *rest, struct eb_str *ret_label, struct eb_str *ret_body, struct eb_err *reterr) {
+enum eb_rc eb_pem_next(struct eb_str *rest, struct eb_str *ret_label, struct eb_str *ret_body,
+                       struct eb_err *reterr) {
     struct eb_str label = EB_STR_NONE;
     while (rest->p && !label.p)
         label = label_of(next_line(rest), EB_STR("-----BEGIN "));

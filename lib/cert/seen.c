@@ -63,7 +63,8 @@ static size_t set_of(const unsigned char hash[EB_SEEN_HASH]) {
     return (hash[0] | (size_t)hash[1] << 8) % EB_SEEN_SETS;
 }
 
-bool eb_seen_chain(struct eb_seen *s, const unsigned char hash[EB_SEEN_HASH], int64_t now_s, struct eb_cert_leaf *ret) {
+bool eb_seen_chain(struct eb_seen *s, const unsigned char hash[EB_SEEN_HASH], int64_t now_s,
+                   struct eb_cert_leaf *ret) {
     size_t set = set_of(hash);
     EB_LOCKED(&s->lock);
     for (size_t way = 0; way < EB_SEEN_WAYS; way++) {
@@ -74,7 +75,8 @@ bool eb_seen_chain(struct eb_seen *s, const unsigned char hash[EB_SEEN_HASH], in
     return false;
 }
 
-void eb_seen_add_chain(struct eb_seen *s, const unsigned char hash[EB_SEEN_HASH], int64_t from, int64_t until, const struct eb_cert_leaf *leaf) {
+void eb_seen_add_chain(struct eb_seen *s, const unsigned char hash[EB_SEEN_HASH], int64_t from, int64_t until,
+                       const struct eb_cert_leaf *leaf) {
     EB_CLEANUP(chain_freep) struct chain *c = calloc(1, sizeof *c);
     if (!c || !eb_cert_leaf_dup(leaf, &c->leaf))
         return; /* remembering is only for speed */
@@ -83,7 +85,8 @@ void eb_seen_add_chain(struct eb_seen *s, const unsigned char hash[EB_SEEN_HASH]
     c->until = until;
     size_t set = set_of(hash), way = 0;
     EB_LOCKED(&s->lock);
-    while (way < EB_SEEN_WAYS && s->chains[set][way] && memcmp(s->chains[set][way]->hash, hash, EB_SEEN_HASH) != 0)
+    while (way < EB_SEEN_WAYS && s->chains[set][way] &&
+           memcmp(s->chains[set][way]->hash, hash, EB_SEEN_HASH) != 0)
         way++;
     if (way == EB_SEEN_WAYS)
         way = s->next_way[set]++ % EB_SEEN_WAYS;

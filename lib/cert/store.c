@@ -79,7 +79,8 @@ static enum eb_rc store_new(struct eb_cert_store **ret, struct eb_err *reterr) {
 
 enum eb_rc eb_cert_store_read(struct eb_str pem, struct eb_cert_store **ret, struct eb_err *reterr) {
     if (pem.n > EB_CERT_CA_MAX)
-        return EB_FAIL(reterr, EB_E_TOO_LARGE, "a CA file of %zu bytes, over the limit of %zu", pem.n, EB_CERT_CA_MAX);
+        return EB_FAIL(reterr, EB_E_TOO_LARGE, "a CA file of %zu bytes, over the limit of %zu", pem.n,
+                       EB_CERT_CA_MAX);
     EB_CLEANUP(eb_cert_store_unrefp) struct eb_cert_store *s = NULL;
     enum eb_rc rc = store_new(&s, reterr);
     while (rc == EB_OK) {

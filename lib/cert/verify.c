@@ -6,7 +6,8 @@
 #include "cert/pem.h"
 #include "cert/store.h"
 
-#define AUTH_LEVEL 2 /* OpenSSL's: at least 112 bits of security, so no RSA under 2048 bits, no SHA-1, no MD5 */
+/* OpenSSL's: at least 112 bits of security, so no RSA under 2048 bits, no SHA-1, no MD5. */
+#define AUTH_LEVEL 2
 /* A CA of the file ends the chain, self-signed or not. */
 #define VERIFY_FLAGS X509_V_FLAG_PARTIAL_CHAIN
 
@@ -16,11 +17,15 @@ EB_DEFINE_CLEANUP(X509_STORE_CTX, X509_STORE_CTX_free);
 static enum eb_rc only_der(struct eb_str text, unsigned char **ret, size_t *ret_n, struct eb_err *reterr) {
     struct eb_str rest = eb_str_trim(text), label = EB_STR_NONE, body = EB_STR_NONE;
     if (text.n > EB_CERT_PEM_MAX)
-        return EB_FAIL(reterr, EB_E_CERT_MALFORMED, "a certificate of %zu bytes, over the limit of %zu", text.n, EB_CERT_PEM_MAX);
+        return EB_FAIL(reterr, EB_E_CERT_MALFORMED, "a certificate of %zu bytes, over the limit of %zu",
+                       text.n, EB_CERT_PEM_MAX);
     enum eb_rc rc = EB_E_MALFORMED;
-    if (eb_str_starts(rest, EB_STR("-----BEGIN CERTIFICATE-----")) && eb_pem_next(&rest, &label, &body, NULL) == EB_OK && !rest.n)
+    if (eb_str_starts(rest, EB_STR("-----BEGIN CERTIFICATE-----")) &&
+        eb_pem_next(&rest, &label, &body, NULL) == EB_OK && !rest.n)
         rc = eb_pem_bytes(body, ret, ret_n, NULL);
-    return rc == EB_OK || rc == EB_E_NOMEM ? rc : EB_FAIL(reterr, EB_E_CERT_MALFORMED, "not one PEM certificate");
+    if (rc == EB_E_NOMEM)
+        return EB_FAIL(reterr, rc, "out of memory");
+    return rc == EB_OK ? rc : EB_FAIL(reterr, EB_E_CERT_MALFORMED, "not one PEM certificate");
 }
 
 static bool is_ca(const struct eb_cert_store *s, const unsigned char hash[EB_SEEN_HASH]) {
@@ -32,7 +37,7 @@ static bool is_ca(const struct eb_cert_store *s, const unsigned char hash[EB_SEE
 
 /* The certificates behind the leaf, as far as they are none of the store's CAs, which it knows better. */
 struct untrusted {
-    STACK_OF(X509) *x;
+    STACK_OF(X509) * x;
     unsigned char hashes[EB_CERT_CHAIN][EB_SEEN_HASH]; /* of x's members in their order */
 };
 
@@ -40,7 +45,8 @@ static void untrusted_done(struct untrusted *u) {
     sk_X509_pop_free(u->x, X509_free);
 }
 
-static enum eb_rc add_untrusted(struct eb_cert_store *s, struct eb_str text, struct untrusted *to, struct eb_err *reterr) {
+static enum eb_rc add_untrusted(struct eb_cert_store *s, struct eb_str text, struct untrusted *to,
+                                struct eb_err *reterr) {
     eb_auto_free unsigned char *der = NULL;
     size_t n = 0;
     enum eb_rc rc = only_der(text, &der, &n, reterr);
@@ -66,7 +72,8 @@ static enum eb_rc rc_of(int error, int depth) {
     switch (error) {
     case X509_V_ERR_CERT_HAS_EXPIRED: return EB_E_CERT_EXPIRED;
     case X509_V_ERR_CERT_NOT_YET_VALID: return EB_E_CERT_NOT_YET_VALID;
-    /* Of an intermediate it is an extended key usage that leaves client authentication out: the leaf has no right to the purpose. */
+    /* Of an intermediate it is an extended key usage that leaves client authentication out: the leaf has no
+     * right to the purpose. */
     case X509_V_ERR_INVALID_PURPOSE: return EB_E_CERT_PURPOSE;
     case X509_V_ERR_ERROR_IN_CERT_NOT_BEFORE_FIELD:
     case X509_V_ERR_ERROR_IN_CERT_NOT_AFTER_FIELD: return EB_E_CERT_MALFORMED;
@@ -77,7 +84,8 @@ static enum eb_rc rc_of(int error, int depth) {
 }
 
 /* The time in which every certificate of the chain is valid. */
-static enum eb_rc common_time(const STACK_OF(X509) *chain, int64_t *ret_from, int64_t *ret_until, struct eb_err *reterr) {
+static enum eb_rc common_time(const STACK_OF(X509) * chain, int64_t *ret_from, int64_t *ret_until,
+                              struct eb_err *reterr) {
     int64_t from = INT64_MIN, until = INT64_MAX;
     for (int i = 0; i < sk_X509_num(chain); i++) {
         int64_t a = 0, b = 0;
@@ -94,8 +102,8 @@ static enum eb_rc common_time(const STACK_OF(X509) *chain, int64_t *ret_from, in
     return EB_OK;
 }
 
-static enum eb_rc verify(struct eb_cert_store *s, X509 *leaf, STACK_OF(X509) *untrusted, int64_t now_s, int64_t *ret_from,
-                         int64_t *ret_until, struct eb_err *reterr) {
+static enum eb_rc verify(struct eb_cert_store *s, X509 *leaf, STACK_OF(X509) * untrusted, int64_t now_s,
+                         int64_t *ret_from, int64_t *ret_until, struct eb_err *reterr) {
     EB_CLEANUP(X509_STORE_CTX_freep) X509_STORE_CTX *ctx = X509_STORE_CTX_new();
     if (!ctx || X509_STORE_CTX_init(ctx, s->x509, leaf, untrusted) != 1) {
         ERR_clear_error();
@@ -105,17 +113,20 @@ static enum eb_rc verify(struct eb_cert_store *s, X509 *leaf, STACK_OF(X509) *un
     X509_VERIFY_PARAM_set_time(param, (time_t)now_s);
     X509_VERIFY_PARAM_set_depth(param, EB_CERT_CHAIN);
     X509_VERIFY_PARAM_set_auth_level(param, AUTH_LEVEL);
-    if (X509_VERIFY_PARAM_set_purpose(param, X509_PURPOSE_SSL_CLIENT) != 1 || X509_VERIFY_PARAM_set_flags(param, VERIFY_FLAGS) != 1)
+    if (X509_VERIFY_PARAM_set_purpose(param, X509_PURPOSE_SSL_CLIENT) != 1 ||
+        X509_VERIFY_PARAM_set_flags(param, VERIFY_FLAGS) != 1)
         return EB_FAIL(reterr, EB_E_INTERNAL, "the rules of a certificate check cannot be set");
     if (X509_verify_cert(ctx) != 1) {
         ERR_clear_error();
         int error = X509_STORE_CTX_get_error(ctx), depth = X509_STORE_CTX_get_error_depth(ctx);
-        return EB_FAIL(reterr, rc_of(error, depth), "certificate %d of the chain: %s", depth, X509_verify_cert_error_string(error));
+        return EB_FAIL(reterr, rc_of(error, depth), "certificate %d of the chain: %s", depth,
+                       X509_verify_cert_error_string(error));
     }
     return common_time(X509_STORE_CTX_get0_chain(ctx), ret_from, ret_until, reterr);
 }
 
-static enum eb_rc fingerprint(const struct eb_cert_store *s, const unsigned char *der, size_t n, char ret[65], struct eb_err *reterr) {
+static enum eb_rc fingerprint(const struct eb_cert_store *s, const unsigned char *der, size_t n, char ret[65],
+                              struct eb_err *reterr) {
     static const char hex[] = "0123456789abcdef";
     unsigned char digest[EVP_MAX_MD_SIZE];
     unsigned got = 0;
@@ -129,8 +140,9 @@ static enum eb_rc fingerprint(const struct eb_cert_store *s, const unsigned char
     return EB_OK;
 }
 
-static enum eb_rc verify_unseen(struct eb_cert_store *s, const struct eb_str *chain, size_t chain_n, int64_t now_s,
-                                const unsigned char hash[EB_SEEN_HASH], struct eb_cert_leaf *ret, struct eb_err *reterr) {
+static enum eb_rc verify_unseen(struct eb_cert_store *s, const struct eb_str *chain, size_t chain_n,
+                                int64_t now_s, const unsigned char hash[EB_SEEN_HASH],
+                                struct eb_cert_leaf *ret, struct eb_err *reterr) {
     eb_auto_free unsigned char *der = NULL;
     size_t n = 0;
     enum eb_rc rc = only_der(chain[0], &der, &n, reterr);
@@ -162,10 +174,11 @@ static enum eb_rc verify_unseen(struct eb_cert_store *s, const struct eb_str *ch
     return EB_OK;
 }
 
-enum eb_rc eb_cert_verify(struct eb_cert_store *s, const struct eb_str *chain, size_t chain_n, int64_t now_s, struct eb_cert_leaf *ret,
-                          struct eb_err *reterr) {
+enum eb_rc eb_cert_verify(struct eb_cert_store *s, const struct eb_str *chain, size_t chain_n, int64_t now_s,
+                          struct eb_cert_leaf *ret, struct eb_err *reterr) {
     if (chain_n == 0 || chain_n > EB_CERT_CHAIN)
-        return EB_FAIL(reterr, EB_E_CERT_MALFORMED, "a chain of %zu certificates; 1 to %d are taken", chain_n, EB_CERT_CHAIN);
+        return EB_FAIL(reterr, EB_E_CERT_MALFORMED, "a chain of %zu certificates; 1 to %d are taken", chain_n,
+                       EB_CERT_CHAIN);
     unsigned char hash[EB_SEEN_HASH];
     eb_seen_hash(chain, chain_n, hash);
     if (eb_seen_chain(s->seen, hash, now_s, ret))

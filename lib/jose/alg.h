@@ -7,15 +7,22 @@
 /* Exactly these; `none` and the HS family are never accepted. */
 enum eb_alg {
     EB_ALG_NONE = 0,
-    EB_ALG_RS256, EB_ALG_RS384, EB_ALG_RS512,
-    EB_ALG_PS256, EB_ALG_PS384, EB_ALG_PS512,
-    EB_ALG_ES256, EB_ALG_ES384, EB_ALG_ES512,
+    EB_ALG_RS256,
+    EB_ALG_RS384,
+    EB_ALG_RS512,
+    EB_ALG_PS256,
+    EB_ALG_PS384,
+    EB_ALG_PS512,
+    EB_ALG_ES256,
+    EB_ALG_ES384,
+    EB_ALG_ES512,
     EB_ALG_EDDSA,
     EB_ALG_MAX_
 };
 #define EB_ALG_BIT(alg) (1U << (alg))
 
-/* The kinds of keys that algorithms ask for; EC keys are told apart by curve, since each ES algorithm is bound to one. */
+/* The kinds of keys that algorithms ask for; EC keys are told apart by curve, since each ES algorithm is
+ * bound to one. */
 enum eb_kty { EB_KTY_NONE = 0, EB_KTY_RSA, EB_KTY_P256, EB_KTY_P384, EB_KTY_P521, EB_KTY_ED25519 };
 
 /* EB_ALG_NONE for an unknown name. Case matters. */

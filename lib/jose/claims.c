@@ -3,7 +3,8 @@
 #include <inttypes.h>
 #include <strings.h>
 
-#define EPOCH_MAX ((int64_t)1 << 53) /* later dates are mistakes or attacks; sums with them must not overflow */
+/* Later dates are mistakes or attacks; sums with them must not overflow. */
+#define EPOCH_MAX ((int64_t)1 << 53)
 
 /* True where a is z, letters compared without case. */
 static bool same_letters(struct eb_str a, const char *z) {
@@ -18,16 +19,19 @@ static bool any_of(struct eb_str a, const char *const *list, size_t n) {
 }
 
 static bool is_logout(const json_t *claims) {
-    return json_object_get(json_object_get(claims, "events"), "http://schemas.openid.net/event/backchannel-logout") != NULL;
+    return json_object_get(json_object_get(claims, "events"),
+                           "http://schemas.openid.net/event/backchannel-logout") != NULL;
 }
 
 /* Access tokens only (RFC 8725 s3.11, s3.12). */
 static enum eb_rc check_kind(const struct eb_jwt *t, struct eb_err *reterr) {
-    static const char *const plain[] = {"JWT", "application/jwt"}, *const access[] = {"at+jwt", "application/at+jwt"};
+    static const char *const plain[] = {"JWT", "application/jwt"}, *const access[] = {"at+jwt",
+                                                                                      "application/at+jwt"};
     static const char *const others[] = {"Refresh", "Offline", "Logout"};
     bool says_access = t->typ.p && any_of(t->typ, access, EB_COUNT_OF(access));
     if (t->typ.p && !says_access && !any_of(t->typ, plain, EB_COUNT_OF(plain)))
-        return EB_FAIL(reterr, EB_E_TOKEN_TYPE, "typ in the header is neither JWT nor at+jwt: not an access token");
+        return EB_FAIL(reterr, EB_E_TOKEN_TYPE,
+                       "typ in the header is neither JWT nor at+jwt: not an access token");
     struct eb_str kind = eb_json_str(t->claims, "typ"), use = eb_json_str(t->claims, "token_use");
     if (same_letters(kind, "ID") || same_letters(use, "id"))
         return EB_FAIL(reterr, EB_E_ID_TOKEN, "an ID token; send the access token");
@@ -36,12 +40,14 @@ static enum eb_rc check_kind(const struct eb_jwt *t, struct eb_err *reterr) {
     says_access = says_access || same_letters(kind, "Bearer") || same_letters(kind, "DPoP");
     if (json_object_get(t->claims, "at_hash") || json_object_get(t->claims, "c_hash") ||
         (!says_access && json_object_get(t->claims, "nonce")))
-        return EB_FAIL(reterr, EB_E_ID_TOKEN, "an ID token (it has nonce, at_hash or c_hash); send the access token");
+        return EB_FAIL(reterr, EB_E_ID_TOKEN,
+                       "an ID token (it has nonce, at_hash or c_hash); send the access token");
     return EB_OK;
 }
 
 /* A date of the claims. *ret_have is false where it is absent. */
-static enum eb_rc date(const json_t *claims, const char *name, bool *ret_have, int64_t *ret_s, struct eb_err *reterr) {
+static enum eb_rc date(const json_t *claims, const char *name, bool *ret_have, int64_t *ret_s,
+                       struct eb_err *reterr) {
     enum eb_json_have have = eb_json_get_epoch(claims, name, ret_s);
     if (have == EB_JSON_WRONG_TYPE || (have == EB_JSON_OK && *ret_s > EPOCH_MAX))
         return EB_FAIL(reterr, EB_E_MALFORMED, "%s in the token is no number of seconds since 1970", name);
@@ -65,7 +71,8 @@ static enum eb_rc check_dates(const json_t *claims, int64_t now_s, int64_t *ret_
         if (rc != EB_OK)
             return rc;
         if (have && at > now_s + EB_JWT_LEEWAY_S)
-            return EB_FAIL(reterr, EB_E_NOT_YET_VALID, "%s is %" PRId64 " s ahead of this clock", starts[i], at - now_s);
+            return EB_FAIL(reterr, EB_E_NOT_YET_VALID, "%s is %" PRId64 " s ahead of this clock", starts[i],
+                           at - now_s);
     }
     *ret_exp = exp;
     return EB_OK;
@@ -78,7 +85,8 @@ static bool is_wanted(struct eb_str audience, const struct eb_jwt_rules *rules) 
     return false;
 }
 
-static enum eb_rc check_audience(const json_t *claims, const struct eb_jwt_rules *rules, struct eb_err *reterr) {
+static enum eb_rc check_audience(const json_t *claims, const struct eb_jwt_rules *rules,
+                                 struct eb_err *reterr) {
     const json_t *aud = json_object_get(claims, "aud"), *item;
     bool found = false;
     size_t i;
@@ -98,7 +106,8 @@ static enum eb_rc check_audience(const json_t *claims, const struct eb_jwt_rules
     return EB_FAIL(reterr, EB_E_WRONG_AUDIENCE, "the token is for another audience");
 }
 
-enum eb_rc eb_jwt_check(const struct eb_jwt *t, const struct eb_jwt_rules *rules, int64_t now_s, int64_t *ret_exp, struct eb_err *reterr) {
+enum eb_rc eb_jwt_check(const struct eb_jwt *t, const struct eb_jwt_rules *rules, int64_t now_s,
+                        int64_t *ret_exp, struct eb_err *reterr) {
     if (!t->claims)
         return EB_FAIL(reterr, EB_E_MALFORMED, "the token's payload was not read as claims");
     if (!t->iss.p)
@@ -124,7 +133,8 @@ bool eb_jwt_has_scope(const struct eb_jwt *t, struct eb_str scope) {
         const json_t *v = json_object_get(t->claims, names[i]), *item;
         size_t at;
         json_array_foreach(v, at, item) {
-            if (json_is_string(item) && eb_str_eq(eb_str_n(json_string_value(item), json_string_length(item)), scope))
+            if (json_is_string(item) &&
+                eb_str_eq(eb_str_n(json_string_value(item), json_string_length(item)), scope))
                 return true;
         }
         struct eb_str rest = eb_json_str(t->claims, names[i]);

@@ -10,8 +10,8 @@
 #include "base/base64url.h"
 #include "jose/verifier.h"
 
-#define RSA_E_BYTES 4         /* exponents up to 2^32 */
-#define EC_COORD_MAX 66       /* P-521 */
+#define RSA_E_BYTES 4   /* exponents up to 2^32 */
+#define EC_COORD_MAX 66 /* P-521 */
 #define EC_DER_MAX (2 * (EC_COORD_MAX + 3) + 3)
 #define NUMBER_TEXT_MAX 4096u /* characters of one base64url number */
 
@@ -53,12 +53,14 @@ void eb_jwk_free(struct eb_jwk *k) {
 }
 
 /* Reads member name as base64url bytes. */
-static enum eb_rc member_bytes(const json_t *obj, const char *name, unsigned char *to, size_t cap, size_t *ret_n, struct eb_err *reterr) {
+static enum eb_rc member_bytes(const json_t *obj, const char *name, unsigned char *to, size_t cap,
+                               size_t *ret_n, struct eb_err *reterr) {
     struct eb_str text = EB_STR_NONE;
     if (eb_json_get_str(obj, name, &text) != EB_JSON_OK || text.n == 0)
         return EB_FAIL(reterr, EB_E_BAD_KEY, "a key without a text member \"%s\"", name);
     if (text.n > NUMBER_TEXT_MAX || eb_base64url_decode(to, cap, text, ret_n) != EB_OK)
-        return EB_FAIL(reterr, EB_E_BAD_KEY, "member \"%s\" of a key is no base64url of at most %zu bytes", name, cap);
+        return EB_FAIL(reterr, EB_E_BAD_KEY, "member \"%s\" of a key is no base64url of at most %zu bytes",
+                       name, cap);
     return EB_OK;
 }
 
@@ -84,7 +86,8 @@ static enum eb_rc read_rsa(const json_t *obj, struct eb_jwk *k, struct eb_err *r
         rc = member_bytes(obj, "e", e, sizeof e, &e_n, reterr);
     if (rc != EB_OK)
         return rc;
-    /* A leading zero byte is against RFC 7518 s6.3.1.1, but common (big integers of Java); BN_bin2bn passes over it. */
+    /* A leading zero byte is against RFC 7518 s6.3.1.1, but common (big integers of Java); BN_bin2bn passes
+     * over it. */
     EB_CLEANUP(BN_freep) BIGNUM *bn_n = BN_bin2bn(n, (int)n_n, NULL);
     EB_CLEANUP(BN_freep) BIGNUM *bn_e = BN_bin2bn(e, (int)e_n, NULL);
     EB_CLEANUP(OSSL_PARAM_BLD_freep) OSSL_PARAM_BLD *bld = OSSL_PARAM_BLD_new();
@@ -92,10 +95,13 @@ static enum eb_rc read_rsa(const json_t *obj, struct eb_jwk *k, struct eb_err *r
         return EB_FAIL(reterr, EB_E_NOMEM, "out of memory");
     int bits = BN_num_bits(bn_n);
     if (bits < EB_RSA_BITS_MIN || bits > EB_RSA_BITS_MAX || !BN_is_odd(bn_n))
-        return EB_FAIL(reterr, EB_E_BAD_KEY, "an RSA key of %d bits; %d to %d are taken", bits, EB_RSA_BITS_MIN, EB_RSA_BITS_MAX);
+        return EB_FAIL(reterr, EB_E_BAD_KEY, "an RSA key of %d bits; %d to %d are taken", bits,
+                       EB_RSA_BITS_MIN, EB_RSA_BITS_MAX);
     if (BN_num_bits(bn_e) > 8 * RSA_E_BYTES || !BN_is_odd(bn_e) || BN_is_one(bn_e))
-        return EB_FAIL(reterr, EB_E_BAD_KEY, "an RSA key whose exponent is even, 1, or over 2^%d", 8 * RSA_E_BYTES);
-    if (!OSSL_PARAM_BLD_push_BN(bld, OSSL_PKEY_PARAM_RSA_N, bn_n) || !OSSL_PARAM_BLD_push_BN(bld, OSSL_PKEY_PARAM_RSA_E, bn_e))
+        return EB_FAIL(reterr, EB_E_BAD_KEY, "an RSA key whose exponent is even, 1, or over 2^%d",
+                       8 * RSA_E_BYTES);
+    if (!OSSL_PARAM_BLD_push_BN(bld, OSSL_PKEY_PARAM_RSA_N, bn_n) ||
+        !OSSL_PARAM_BLD_push_BN(bld, OSSL_PKEY_PARAM_RSA_E, bn_e))
         return EB_FAIL(reterr, EB_E_NOMEM, "out of memory");
     k->kty = EB_KTY_RSA;
     k->sig_n = ((size_t)bits + 7) / 8;
@@ -109,7 +115,8 @@ static enum eb_rc read_ec(const json_t *obj, struct eb_jwk *k, struct eb_err *re
         if (eb_str_eqz(crv, curves[i].crv))
             curve = &curves[i];
     if (!curve)
-        return EB_FAIL(reterr, EB_E_BAD_KEY, "an EC key of a curve that is not taken; P-256, P-384 and P-521 are");
+        return EB_FAIL(reterr, EB_E_BAD_KEY,
+                       "an EC key of a curve that is not taken; P-256, P-384 and P-521 are");
     unsigned char point[1 + 2 * EC_COORD_MAX] = {4}; /* uncompressed */
     size_t x_n = 0, y_n = 0, coord_n = curve->coord_n;
     enum eb_rc rc = member_bytes(obj, "x", point + 1, coord_n, &x_n, reterr);
@@ -118,7 +125,8 @@ static enum eb_rc read_ec(const json_t *obj, struct eb_jwk *k, struct eb_err *re
     if (rc != EB_OK)
         return rc;
     if (x_n != coord_n || y_n != coord_n)
-        return EB_FAIL(reterr, EB_E_BAD_KEY, "coordinates of %s must have %zu bytes each", curve->crv, coord_n);
+        return EB_FAIL(reterr, EB_E_BAD_KEY, "coordinates of %s must have %zu bytes each", curve->crv,
+                       coord_n);
     EB_CLEANUP(OSSL_PARAM_BLD_freep) OSSL_PARAM_BLD *bld = OSSL_PARAM_BLD_new();
     if (!bld || !OSSL_PARAM_BLD_push_utf8_string(bld, OSSL_PKEY_PARAM_GROUP_NAME, curve->group, 0) ||
         !OSSL_PARAM_BLD_push_octet_string(bld, OSSL_PKEY_PARAM_PUB_KEY, point, 1 + 2 * coord_n))
@@ -172,7 +180,8 @@ static enum eb_rc read_purpose(const json_t *obj, struct eb_jwk *k, struct eb_er
     if (k->alg == EB_ALG_NONE)
         return EB_FAIL(reterr, EB_E_BAD_KEY, "a key for an \"alg\" that is not taken");
     if (eb_alg_kty(k->alg) != k->kty)
-        return EB_FAIL(reterr, EB_E_BAD_KEY, "a key whose \"alg\" %s is not for its own kind", eb_alg_name(k->alg));
+        return EB_FAIL(reterr, EB_E_BAD_KEY, "a key whose \"alg\" %s is not for its own kind",
+                       eb_alg_name(k->alg));
     return EB_OK;
 }
 
@@ -180,7 +189,8 @@ static enum eb_rc read_kid(const json_t *obj, struct eb_jwk *k, struct eb_err *r
     struct eb_str kid = EB_STR_NONE;
     enum eb_json_have have = eb_json_get_str(obj, "kid", &kid);
     if (have == EB_JSON_WRONG_TYPE || kid.n > sizeof k->kid)
-        return EB_FAIL(reterr, EB_E_BAD_KEY, "a key whose \"kid\" is no text of at most %d bytes", EB_KID_MAX);
+        return EB_FAIL(reterr, EB_E_BAD_KEY, "a key whose \"kid\" is no text of at most %d bytes",
+                       EB_KID_MAX);
     k->has_kid = have == EB_JSON_OK;
     if (kid.n)
         memcpy(k->kid, kid.p, kid.n);
@@ -237,7 +247,8 @@ static unsigned char *der_integer(unsigned char *to, const unsigned char *p, siz
     return to + n;
 }
 
-/* RFC 7518 s3.4 writes r and s side by side in full length; OpenSSL wants a DER sequence. Returns its length, 0 where r or s is zero. */
+/* RFC 7518 s3.4 writes r and s side by side in full length; OpenSSL wants a DER sequence. Returns its length,
+ * 0 where r or s is zero. */
 static size_t ecdsa_to_der(unsigned char to[EC_DER_MAX], struct eb_str sig) {
     const unsigned char *raw = (const unsigned char *)sig.p;
     unsigned char body[EC_DER_MAX], *end = der_integer(body, raw, sig.n / 2);
@@ -254,15 +265,18 @@ static size_t ecdsa_to_der(unsigned char to[EC_DER_MAX], struct eb_str sig) {
     return at + n;
 }
 
-enum eb_rc eb_jwk_verify(const struct eb_jwk *k, enum eb_alg alg, struct eb_str text, struct eb_str sig, struct eb_err *reterr) {
+enum eb_rc eb_jwk_verify(const struct eb_jwk *k, enum eb_alg alg, struct eb_str text, struct eb_str sig,
+                         struct eb_err *reterr) {
     if (!eb_jwk_fits(k, alg))
         return EB_FAIL(reterr, EB_E_KEY_TYPE, "the key is not for %s", eb_alg_name(alg));
     if (sig.n != k->sig_n)
-        return EB_FAIL(reterr, EB_E_BAD_SIGNATURE, "a signature of %zu bytes where the key makes %zu", sig.n, k->sig_n);
+        return EB_FAIL(reterr, EB_E_BAD_SIGNATURE, "a signature of %zu bytes where the key makes %zu", sig.n,
+                       k->sig_n);
     unsigned char der[EC_DER_MAX];
     switch (k->kty) {
     case EB_KTY_ED25519:
-        if (crypto_sign_verify_detached((const unsigned char *)sig.p, (const unsigned char *)text.p, text.n, k->ed25519) != 0)
+        if (crypto_sign_verify_detached((const unsigned char *)sig.p, (const unsigned char *)text.p, text.n,
+                                        k->ed25519) != 0)
             return EB_FAIL(reterr, EB_E_BAD_SIGNATURE, "the EdDSA signature does not fit the key");
         return EB_OK;
     case EB_KTY_P256:

@@ -15,8 +15,9 @@
 struct eb_jwk; /* immutable, any thread */
 
 /*
- * Reads a key. Where it cannot verify a token (other kinds or curves, use or key_ops that do not say so, an alg that we do not take or that does not go
- * with the key, numbers out of range) the failure is EB_E_BAD_KEY with the reason. EB_E_NOMEM. Private members are ignored.
+ * Reads a key. Where it cannot verify a token (other kinds or curves, use or key_ops that do not say so, an
+ * alg that we do not take or that does not go with the key, numbers out of range) the failure is EB_E_BAD_KEY
+ * with the reason. EB_E_NOMEM. Private members are ignored.
  */
 EB_MUSTCHECK enum eb_rc eb_jwk_read(const json_t *obj, struct eb_jwk **ret, struct eb_err *reterr);
 void eb_jwk_free(struct eb_jwk *k);
@@ -26,9 +27,11 @@ struct eb_str eb_jwk_kid(const struct eb_jwk *k);
 /* True where the key's kind, and its own `alg` if it has one, are those of alg. */
 bool eb_jwk_fits(const struct eb_jwk *k, enum eb_alg alg);
 /*
- * Verifies sig over text. EB_E_KEY_TYPE where the key does not fit, EB_E_BAD_SIGNATURE (also for a signature of another length than the key gives),
- * EB_E_NOMEM. Any thread: prepared contexts are kept with the key and lent to one caller at a time.
+ * Verifies sig over text. EB_E_KEY_TYPE where the key does not fit, EB_E_BAD_SIGNATURE (also for a signature
+ * of another length than the key gives), EB_E_NOMEM. Any thread: prepared contexts are kept with the key and
+ * lent to one caller at a time.
  */
-EB_MUSTCHECK enum eb_rc eb_jwk_verify(const struct eb_jwk *k, enum eb_alg alg, struct eb_str text, struct eb_str sig, struct eb_err *reterr);
+EB_MUSTCHECK enum eb_rc eb_jwk_verify(const struct eb_jwk *k, enum eb_alg alg, struct eb_str text,
+                                      struct eb_str sig, struct eb_err *reterr);
 
 #endif

@@ -41,7 +41,8 @@ static enum eb_rc skip(struct eb_jwks *set, const json_t *obj, struct eb_err *re
     return EB_OK;
 }
 
-enum eb_rc eb_jwks_read(struct eb_str json, struct eb_jwks **ret, struct eb_jwks_info *ret_info, struct eb_err *reterr) {
+enum eb_rc eb_jwks_read(struct eb_str json, struct eb_jwks **ret, struct eb_jwks_info *ret_info,
+                        struct eb_err *reterr) {
     eb_auto_json json_t *root = NULL;
     enum eb_rc rc = eb_json_object(json, EB_JWKS_MAX, &root, reterr);
     if (rc != EB_OK)
@@ -106,8 +107,8 @@ bool eb_jwks_has_kid(const struct eb_jwks *set, struct eb_str kid) {
     return skipped_kid(set, kid);
 }
 
-enum eb_rc eb_jwks_verify(const struct eb_jwks *set, struct eb_str kid, enum eb_alg alg, struct eb_str text, struct eb_str sig,
-                          struct eb_err *reterr) {
+enum eb_rc eb_jwks_verify(const struct eb_jwks *set, struct eb_str kid, enum eb_alg alg, struct eb_str text,
+                          struct eb_str sig, struct eb_err *reterr) {
     size_t named = 0, tried = 0;
     for (size_t i = 0; i < set->n && tried < EB_JWKS_TRIES; i++) {
         if (kid.p && !kid_is(set->keys[i], kid))
@@ -125,6 +126,6 @@ enum eb_rc eb_jwks_verify(const struct eb_jwks *set, struct eb_str kid, enum eb_
                        tried == 1 ? "the key" : "any of the keys");
     if (kid.p && named == 0 && !skipped_kid(set, kid))
         return EB_FAIL(reterr, EB_E_UNKNOWN_KID, "no key with the token's kid in the key set");
-    return EB_FAIL(reterr, EB_E_KEY_TYPE, "%s in the key set is not for %s", kid.p ? "the key with the token's kid" : "any key",
-                   eb_alg_name(alg));
+    return EB_FAIL(reterr, EB_E_KEY_TYPE, "%s in the key set is not for %s",
+                   kid.p ? "the key with the token's kid" : "any key", eb_alg_name(alg));
 }

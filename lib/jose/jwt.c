@@ -56,7 +56,8 @@ static enum eb_rc read_header(struct eb_str piece, struct eb_jwt *t, struct eb_e
         return EB_FAIL(reterr, EB_E_MALFORMED, "no text alg in the token's header");
     t->alg = eb_alg_parse(t->alg_name);
     if (eb_json_get_str(t->header, "kid", &t->kid) == EB_JSON_WRONG_TYPE || t->kid.n > EB_KID_MAX)
-        return EB_FAIL(reterr, EB_E_MALFORMED, "kid in the token's header is no text of at most %d bytes", EB_KID_MAX);
+        return EB_FAIL(reterr, EB_E_MALFORMED, "kid in the token's header is no text of at most %d bytes",
+                       EB_KID_MAX);
     if (eb_json_get_str(t->header, "typ", &t->typ) == EB_JSON_WRONG_TYPE)
         return EB_FAIL(reterr, EB_E_MALFORMED, "typ in the token's header is no text");
     return EB_OK;
@@ -65,7 +66,8 @@ static enum eb_rc read_header(struct eb_str piece, struct eb_jwt *t, struct eb_e
 /* Fills t as far as it gets. */
 static enum eb_rc read_jws(struct eb_str text, struct eb_jwt *t, struct eb_err *reterr) {
     if (text.n > EB_JWT_MAX)
-        return EB_FAIL(reterr, EB_E_TOO_LARGE, "a token of %zu bytes, over the limit of %zu", text.n, EB_JWT_MAX);
+        return EB_FAIL(reterr, EB_E_TOO_LARGE, "a token of %zu bytes, over the limit of %zu", text.n,
+                       EB_JWT_MAX);
     struct eb_str rest = text, header = eb_str_cut(&rest, '.');
     t->payload = eb_str_cut(&rest, '.');
     if (!rest.p || eb_str_has(rest, '.'))
@@ -75,7 +77,8 @@ static enum eb_rc read_jws(struct eb_str text, struct eb_jwt *t, struct eb_err *
     if (rc != EB_OK)
         return rc;
     if (rest.n == 0 || eb_base64url_decode(t->sig, sizeof t->sig, rest, &t->sig_n) != EB_OK)
-        return EB_FAIL(reterr, EB_E_MALFORMED, "the token's signature is no base64url of 1 to %zu bytes", sizeof t->sig);
+        return EB_FAIL(reterr, EB_E_MALFORMED, "the token's signature is no base64url of 1 to %zu bytes",
+                       sizeof t->sig);
     return EB_OK;
 }
 
@@ -111,8 +114,10 @@ static struct eb_str shown_alg(const struct eb_jwt *t) {
     return t->alg_name;
 }
 
-enum eb_rc eb_jwt_verify(const struct eb_jwt *t, const struct eb_jwks *set, unsigned allowed, struct eb_err *reterr) {
+enum eb_rc eb_jwt_verify(const struct eb_jwt *t, const struct eb_jwks *set, unsigned allowed,
+                         struct eb_err *reterr) {
     if (t->alg == EB_ALG_NONE || !(allowed & EB_ALG_BIT(t->alg)))
-        return EB_FAIL(reterr, EB_E_ALG_NOT_ALLOWED, "the token's algorithm %.*s is not allowed", EB_STR_ARG(shown_alg(t)));
+        return EB_FAIL(reterr, EB_E_ALG_NOT_ALLOWED, "the token's algorithm %.*s is not allowed",
+                       EB_STR_ARG(shown_alg(t)));
     return eb_jwks_verify(set, t->kid, t->alg, t->signing_input, eb_str_n(t->sig, t->sig_n), reterr);
 }

@@ -48,7 +48,8 @@ static struct eb_verifier *verifier_new(EVP_PKEY *key, enum eb_alg alg) {
     if (!v->md || !v->hash || !v->key || EVP_PKEY_verify_init(v->key) != 1)
         return NULL;
     if (eb_alg_kty(alg) == EB_KTY_RSA &&
-        EVP_PKEY_CTX_set_rsa_padding(v->key, eb_alg_is_pss(alg) ? RSA_PKCS1_PSS_PADDING : RSA_PKCS1_PADDING) != 1)
+        EVP_PKEY_CTX_set_rsa_padding(v->key,
+                                     eb_alg_is_pss(alg) ? RSA_PKCS1_PSS_PADDING : RSA_PKCS1_PADDING) != 1)
         return NULL;
     if (EVP_PKEY_CTX_set_signature_md(v->key, v->md) != 1)
         return NULL;
@@ -81,14 +82,15 @@ static void give_back(struct eb_verifiers *pool, struct eb_verifier **v) {
     pool->idle_n++;
 }
 
-enum eb_rc eb_verifiers_check(struct eb_verifiers *pool, EVP_PKEY *key, enum eb_alg alg, struct eb_str text, struct eb_str sig,
-                              struct eb_err *reterr) {
+enum eb_rc eb_verifiers_check(struct eb_verifiers *pool, EVP_PKEY *key, enum eb_alg alg, struct eb_str text,
+                              struct eb_str sig, struct eb_err *reterr) {
     EB_CLEANUP(verifier_freep) struct eb_verifier *v = take(pool, alg);
     if (!v)
         v = verifier_new(key, alg);
     unsigned char digest[EVP_MAX_MD_SIZE];
     unsigned digest_n = 0;
-    if (!v || EVP_DigestInit_ex2(v->hash, v->md, NULL) != 1 || EVP_DigestUpdate(v->hash, text.p, text.n) != 1 ||
+    if (!v || EVP_DigestInit_ex2(v->hash, v->md, NULL) != 1 ||
+        EVP_DigestUpdate(v->hash, text.p, text.n) != 1 ||
         EVP_DigestFinal_ex(v->hash, digest, &digest_n) != 1) {
         ERR_clear_error();
         return EB_FAIL(reterr, EB_E_NOMEM, "no memory for verifying a signature");

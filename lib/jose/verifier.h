@@ -1,6 +1,6 @@
 /*
- * Prepared OpenSSL contexts of one key. Setting one up costs about a fifth of an RSA verification (algorithm look-ups under locks), so used ones are
- * kept and lent again. Internal to jose/.
+ * Prepared OpenSSL contexts of one key. Setting one up costs about a fifth of an RSA verification (algorithm
+ * look-ups under locks), so used ones are kept and lent again. Internal to jose/.
  */
 #ifndef EB_JOSE_VERIFIER_H
 #define EB_JOSE_VERIFIER_H
@@ -12,7 +12,7 @@
 #include "base/str.h"
 #include "jose/alg.h"
 
-#define EB_VERIFIERS_KEPT 64 /* most idle contexts of a key: one for each thread that verifies at the same time */
+#define EB_VERIFIERS_KEPT 64 /* most idle contexts of a key; each thread that verifies uses one */
 
 struct eb_verifier;
 struct eb_verifiers {
@@ -24,10 +24,10 @@ struct eb_verifiers {
 void eb_verifiers_init(struct eb_verifiers *pool);
 void eb_verifiers_done(struct eb_verifiers *pool);
 /*
- * Verifies sig (of the form that OpenSSL wants: DER for ECDSA) over text by RSA or ECDSA. EB_E_BAD_SIGNATURE, EB_E_NOMEM.
- * One pool belongs to one key.
+ * Verifies sig (of the form that OpenSSL wants: DER for ECDSA) over text by RSA or ECDSA. EB_E_BAD_SIGNATURE,
+ * EB_E_NOMEM. One pool belongs to one key.
  */
-EB_MUSTCHECK enum eb_rc eb_verifiers_check(struct eb_verifiers *pool, EVP_PKEY *key, enum eb_alg alg, struct eb_str text, struct eb_str sig,
-                                           struct eb_err *reterr);
+EB_MUSTCHECK enum eb_rc eb_verifiers_check(struct eb_verifiers *pool, EVP_PKEY *key, enum eb_alg alg,
+                                           struct eb_str text, struct eb_str sig, struct eb_err *reterr);
 
 #endif

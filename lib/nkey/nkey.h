@@ -56,6 +56,9 @@ EB_MUSTCHECK enum eb_rc eb_nkey_from_seed(struct eb_str text, enum eb_nkey_kind 
  */
 EB_MUSTCHECK enum eb_rc eb_nkey_from_seed_file(const char *path, enum eb_nkey_kind want, struct eb_nkey **ret,
                                                struct eb_err *reterr);
+/* The same from the bytes of such a file; name stands in the error texts. */
+EB_MUSTCHECK enum eb_rc eb_nkey_from_seed_text(struct eb_str lines, const char *name, enum eb_nkey_kind want,
+                                               struct eb_nkey **ret, struct eb_err *reterr);
 EB_MUSTCHECK enum eb_rc eb_nkey_generate(enum eb_nkey_kind kind, struct eb_nkey **ret);
 void eb_nkey_free(struct eb_nkey *k);
 EB_DEFINE_CLEANUP(struct eb_nkey, eb_nkey_free);

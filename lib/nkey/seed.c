@@ -101,33 +101,35 @@ static enum eb_rc take_line(struct reading *r, struct eb_str line, enum eb_nkey_
     return eb_nkey_public_decode(line, EB_NKEY_NONE, &r->public_kind, r->public_key, reterr);
 }
 
+enum eb_rc eb_nkey_from_seed_text(struct eb_str lines, const char *name, enum eb_nkey_kind want,
+                                  struct eb_nkey **ret, struct eb_err *reterr) {
+    EB_CLEANUP(reading_done) struct reading r = {0};
+    for (int n = 1; lines.p; n++) {
+        struct eb_str line = eb_str_trim(eb_str_cut(&lines, '\n'));
+        if (line.n == 0 || line.p[0] == '#')
+            continue;
+        enum eb_rc rc = take_line(&r, line, want, reterr);
+        if (rc != EB_OK) {
+            eb_err_prefix(reterr, "%s: line %d", name, n);
+            return rc;
+        }
+    }
+    if (!r.key)
+        return EB_FAIL(reterr, EB_E_BAD_KEY, "%s: no line with a seed (S...)%s", name,
+                       r.public_kind == EB_NKEY_NONE ? "" : ", only a public key");
+    if (r.public_kind != EB_NKEY_NONE &&
+        (r.public_kind != r.key->kind || memcmp(r.public_key, r.key->raw, EB_NKEY_RAW_LEN) != 0))
+        return EB_FAIL(reterr, EB_E_BAD_KEY,
+                       "%s: the public key is not that of the seed: one of them is of another key", name);
+    *ret = EB_TAKE(r.key);
+    return EB_OK;
+}
+
 enum eb_rc eb_nkey_from_seed_file(const char *path, enum eb_nkey_kind want, struct eb_nkey **ret,
                                   struct eb_err *reterr) {
     if (sodium_init() < 0)
         return EB_FAIL(reterr, EB_E_INTERNAL, "libsodium did not start");
     EB_CLEANUP(eb_secret_freep) struct eb_secret *bytes = NULL;
     enum eb_rc rc = eb_secret_read_file(path, SEED_FILE_MAX, &bytes, reterr);
-    if (rc != EB_OK)
-        return rc;
-    EB_CLEANUP(reading_done) struct reading r = {0};
-    struct eb_str rest = eb_secret_get(bytes);
-    for (int n = 1; rest.p; n++) {
-        struct eb_str line = eb_str_trim(eb_str_cut(&rest, '\n'));
-        if (line.n == 0 || line.p[0] == '#')
-            continue;
-        rc = take_line(&r, line, want, reterr);
-        if (rc != EB_OK) {
-            eb_err_prefix(reterr, "%s: line %d", path, n);
-            return rc;
-        }
-    }
-    if (!r.key)
-        return EB_FAIL(reterr, EB_E_BAD_KEY, "%s: no line with a seed (S...)%s", path,
-                       r.public_kind == EB_NKEY_NONE ? "" : ", only a public key");
-    if (r.public_kind != EB_NKEY_NONE &&
-        (r.public_kind != r.key->kind || memcmp(r.public_key, r.key->raw, EB_NKEY_RAW_LEN) != 0))
-        return EB_FAIL(reterr, EB_E_BAD_KEY,
-                       "%s: the public key is not that of the seed: one of them is of another key", path);
-    *ret = EB_TAKE(r.key);
-    return EB_OK;
+    return rc == EB_OK ? eb_nkey_from_seed_text(eb_secret_get(bytes), path, want, ret, reterr) : rc;
 }

@@ -184,12 +184,17 @@ static void check_client_id(struct eb_load *l, struct eb_str id) {
     struct eb_draft *d = &l->draft;
     if (!id.p)
         return;
+    bool was_bad = d->bad;
+    d->bad = false;
     if (id.n > EB_POLICY_CLIENT_ID_MAX)
         report(l, EB_F_CLIENT_ID, "shorten it with `*`", "more than 128 bytes");
     else if (eb_str_has(id, '.') || eb_str_has(id, '>') || eb_str_has(id, ' '))
         report(l, EB_F_CLIENT_ID, "write it without `.`, `>` and blanks; `*` stands for any text", "nats-server takes no such client id");
     else if (strspn(id.p, "*") >= id.n)
         report(l, EB_F_CLIENT_ID, "leave the key out: any id that nobody else binds may be used then", "the pattern would bind every client id");
+    if (d->bad) /* nothing to compare with others */
+        d->len[EB_F_CLIENT_ID] = SIZE_MAX;
+    d->bad |= was_bad;
     if (!(d->connections & EB_CONN_MQTT))
         report(l, EB_F_CLIENT_ID, "add mqtt to connections, or leave it out", "the connections of the entry leave mqtt out");
     else if (d->method == EB_POLICY_NKEY)
@@ -235,7 +240,7 @@ static bool store(struct eb_load *l, struct eb_policy_rec *r, uint64_t name_hash
     struct eb_str scope = eb_draft_raw(d, EB_F_SCOPE), client_id = eb_draft_raw(d, EB_F_CLIENT_ID);
     if (!eb_pages_grow(&p->recs, (p->n + 1) * sizeof *r) || !eb_arena_add(&p->arena, eb_buf_get(&d->name), &r->name) ||
         (a.n && !eb_arena_add(&p->arena, a, &r->id_a)) || (b.n && !eb_arena_add(&p->arena, b, &r->id_b)) ||
-        (client_id.n && client_id.n <= EB_POLICY_CLIENT_ID_MAX && !eb_arena_add(&p->arena, client_id, &r->client_id)))
+        (client_id.n && !eb_arena_add(&p->arena, client_id, &r->client_id)))
         return eb_load_nomem(l);
     if ((!d->bad && !eb_load_intern(l, eb_buf_get(&d->grants), &r->grants)) || !eb_load_intern(l, account, &r->account) ||
         (scope.n && !eb_load_intern(l, scope, &r->scope)) || (d->src.n && !eb_load_intern(l, eb_buf_get(&d->src), &r->src)))

@@ -38,7 +38,7 @@ static bool clear_host_bits(struct eb_cidr *c) {
     bool was_set = false;
     for (unsigned i = 0; i < c->len; i++) {
         unsigned keep = c->bits > i * 8 ? c->bits - i * 8 : 0;
-        uint8_t mask = keep >= 8 ? 0xff : (uint8_t)(0xff00U >> keep);
+        uint8_t mask = (uint8_t)(0xff00U >> (keep < 8 ? keep : 8));
         was_set |= (c->addr[i] & (uint8_t)~mask) != 0;
         c->addr[i] &= mask;
     }

@@ -22,7 +22,7 @@ void eb_draft_reset(struct eb_draft *d, enum eb_policy_method method) {
     memset(d->len, 0, sizeof d->len);
     for (unsigned i = 0; i < EB_SIDES; i++)
         d->rules[i].n = 0;
-    d->bad = d->internal = d->has_resp = false;
+    d->bad = d->no_mapping = d->internal = d->has_resp = false;
     d->connections = EB_CONN_NATS | EB_CONN_MQTT | EB_CONN_WEBSOCKET;
 }
 
@@ -210,6 +210,7 @@ bool eb_draft_read(struct eb_load *l, const struct eb_doc_event *first) {
     struct eb_doc_event ev = *first;
     if (ev.kind != EB_DOC_MAP) {
         eb_load_report(l, EB_ERROR, ev.line, NULL, "write a mapping: { account: …, … }", "no mapping with the fields of an entry");
+        l->draft.no_mapping = true;
         return eb_load_skip(l, &ev);
     }
     for (;;) {

@@ -110,6 +110,7 @@ struct eb_draft {
     struct eb_rules rules[EB_SIDES];
     struct eb_buf src; /* struct eb_cidr, one behind another */
     bool bad;          /* something of it was already reported: no follow-up findings */
+    bool no_mapping;   /* there is nothing to check */
     bool internal, has_resp;
     unsigned connections;
     int64_t resp_max, resp_ttl_ns;

@@ -108,7 +108,7 @@ static bool read_entry(struct eb_load *l, struct eb_str name, enum eb_policy_met
     eb_draft_reset(&l->draft, method);
     l->draft.entry_line = line;
     eb_buf_str(&l->draft.name, name);
-    return eb_draft_read(l, value) && eb_draft_commit(l);
+    return eb_draft_read(l, value) && (l->draft.no_mapping || eb_draft_commit(l));
 }
 
 /* oauth2, mtls and nkey: a mapping of names to entries. */

@@ -29,12 +29,19 @@ static size_t distance(struct eb_str a, struct eb_str b) {
     return row[b.n];
 }
 
+/* Edits, or 1 where one is how the other begins: `publish` means `pub`. */
+static size_t apart(struct eb_str a, struct eb_str b) {
+    size_t n = a.n < b.n ? a.n : b.n;
+    size_t edits = distance(a, b), begins = n < 3 ? SIZE_MAX : distance((struct eb_str){a.p, n}, (struct eb_str){b.p, n});
+    return begins == 0 && edits > 1 ? 1 : edits;
+}
+
 void eb_nearest_mend(struct eb_str unknown, const char *const *known, size_t known_n, struct eb_buf *to) {
     size_t best = SIZE_MAX;
     const char *nearest = NULL;
     for (size_t i = 0; i < known_n && unknown.n <= WORD_MAX; i++) {
         struct eb_str k = eb_str(known[i]);
-        size_t d = k.n <= WORD_MAX ? distance(unknown, k) : SIZE_MAX;
+        size_t d = k.n <= WORD_MAX ? apart(unknown, k) : SIZE_MAX;
         if (d < best) {
             best = d;
             nearest = known[i];
