@@ -26,7 +26,7 @@
 
 /* "RSA" with bits, "P-256", "P-384", "P-521", "ED25519". */
 MINT_UNUSED static EVP_PKEY *mint_key(const char *kind, size_t bits) {
-    EVP_PKEY *k = bits                        ? EVP_PKEY_Q_keygen(NULL, NULL, kind, bits)
+    EVP_PKEY *k = bits                           ? EVP_PKEY_Q_keygen(NULL, NULL, kind, bits)
                   : strcmp(kind, "ED25519") == 0 ? EVP_PKEY_Q_keygen(NULL, NULL, kind)
                                                  : EVP_PKEY_Q_keygen(NULL, NULL, "EC", kind);
     MINT_MUST(k);
@@ -79,8 +79,10 @@ static void mint_ecdsa_raw(unsigned char *sig, size_t *sig_n, int coord_n) {
     memcpy(sig, raw, *sig_n);
 }
 
-/* Signs header.payload by k as alg says, whatever the header says, and leaves the token in b. salt_n < 0: as the RFC says. */
-MINT_UNUSED static void mint_token_salt(struct eb_buf *b, const char *header, const char *payload, EVP_PKEY *k, enum eb_alg alg, int salt_n) {
+/* Signs header.payload by k as alg says, whatever the header says, and leaves the token in b. salt_n < 0: as
+ * the RFC says. */
+MINT_UNUSED static void mint_token_salt(struct eb_buf *b, const char *header, const char *payload,
+                                        EVP_PKEY *k, enum eb_alg alg, int salt_n) {
     eb_buf_reset(b);
     eb_buf_base64url(b, header, strlen(header));
     eb_buf_ch(b, '.');
@@ -103,12 +105,14 @@ MINT_UNUSED static void mint_token_salt(struct eb_buf *b, const char *header, co
     MINT_MUST(eb_buf_ok(b));
 }
 
-MINT_UNUSED static void mint_token(struct eb_buf *b, const char *header, const char *payload, EVP_PKEY *k, enum eb_alg alg) {
+MINT_UNUSED static void mint_token(struct eb_buf *b, const char *header, const char *payload, EVP_PKEY *k,
+                                   enum eb_alg alg) {
     mint_token_salt(b, header, payload, k, alg, -1);
 }
 
 /* header.payload.HMAC-SHA-256 with secret, as an attacker makes it who knows a public key. */
-MINT_UNUSED static void mint_hs256(struct eb_buf *b, const char *header, const char *payload, const void *secret, size_t secret_n) {
+MINT_UNUSED static void mint_hs256(struct eb_buf *b, const char *header, const char *payload,
+                                   const void *secret, size_t secret_n) {
     eb_buf_reset(b);
     eb_buf_base64url(b, header, strlen(header));
     eb_buf_ch(b, '.');

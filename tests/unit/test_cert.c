@@ -35,13 +35,13 @@ struct spec {
     const char *cn; /* or rdns */
     struct rdn rdns[4];
     struct san sans[5];
-    EVP_PKEY *key;          /* leaf_key */
-    const char *basic;      /* basicConstraints, "" for none; default CA:FALSE */
-    const char *ku, *eku;   /* NULL for none */
-    int64_t from, until;    /* NOW - DAY, NOW + DAY */
-    const EVP_MD *md;       /* SHA-256 */
-    const char *san_der;    /* bytes of a subjectAltName instead of sans */
-    bool critical_unknown;  /* a critical extension that nobody knows */
+    EVP_PKEY *key;         /* leaf_key */
+    const char *basic;     /* basicConstraints, "" for none; default CA:FALSE */
+    const char *ku, *eku;  /* NULL for none */
+    int64_t from, until;   /* NOW - DAY, NOW + DAY */
+    const EVP_MD *md;      /* SHA-256 */
+    const char *san_der;   /* bytes of a subjectAltName instead of sans */
+    bool critical_unknown; /* a critical extension that nobody knows */
 };
 
 static ASN1_STRING *asn1(int type, const void *bytes, int n) {
@@ -61,7 +61,8 @@ static void add_ext(X509 *x, int nid, const char *value) {
 static void add_sans(X509 *x, const struct spec *s) {
     if (s->san_der) {
         ASN1_OCTET_STRING *o = ASN1_OCTET_STRING_new();
-        MINT_MUST(o && ASN1_OCTET_STRING_set(o, (const unsigned char *)s->san_der, (int)strlen(s->san_der)) == 1);
+        MINT_MUST(o &&
+                  ASN1_OCTET_STRING_set(o, (const unsigned char *)s->san_der, (int)strlen(s->san_der)) == 1);
         X509_EXTENSION *ext = X509_EXTENSION_create_by_NID(NULL, NID_subject_alt_name, 0, o);
         MINT_MUST(ext && X509_add_ext(x, ext, -1) == 1);
         X509_EXTENSION_free(ext);
@@ -72,19 +73,22 @@ static void add_sans(X509 *x, const struct spec *s) {
     GENERAL_NAMES *names = GENERAL_NAMES_new();
     for (size_t i = 0; i < EB_COUNT_OF(s->sans) && s->sans[i].bytes; i++) {
         GENERAL_NAME *name = GENERAL_NAME_new();
-        GENERAL_NAME_set0_value(name, s->sans[i].type, asn1(V_ASN1_IA5STRING, s->sans[i].bytes, s->sans[i].n));
+        GENERAL_NAME_set0_value(name, s->sans[i].type,
+                                asn1(V_ASN1_IA5STRING, s->sans[i].bytes, s->sans[i].n));
         MINT_MUST(sk_GENERAL_NAME_push(names, name) > 0);
     }
-    MINT_MUST(X509_add1_ext_i2d(x, NID_subject_alt_name, names, 0, 0) == 1);
+    MINT_MUST(X509_add1_ext_i2d(x, NID_subject_alt_name, names, 0, X509V3_ADD_APPEND) == 1);
     GENERAL_NAMES_free(names);
 }
 
 static void set_name(X509_NAME *name, const struct spec *s) {
     if (s->cn)
-        MINT_MUST(X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8, (const unsigned char *)s->cn, -1, -1, 0) == 1);
+        MINT_MUST(X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8, (const unsigned char *)s->cn, -1, -1,
+                                             0) == 1);
     for (size_t i = 0; i < EB_COUNT_OF(s->rdns) && s->rdns[i].field; i++) {
         X509_NAME_ENTRY *e = X509_NAME_ENTRY_new();
-        ASN1_STRING *v = asn1(s->rdns[i].type ? s->rdns[i].type : V_ASN1_UTF8STRING, s->rdns[i].bytes, s->rdns[i].n);
+        ASN1_STRING *v =
+            asn1(s->rdns[i].type ? s->rdns[i].type : V_ASN1_UTF8STRING, s->rdns[i].bytes, s->rdns[i].n);
         MINT_MUST(e && X509_NAME_ENTRY_set_object(e, OBJ_txt2obj(s->rdns[i].field, 0)) == 1);
         *X509_NAME_ENTRY_get_data(e) = *v;
         OPENSSL_free(v);
@@ -93,7 +97,8 @@ static void set_name(X509_NAME *name, const struct spec *s) {
     }
 }
 
-/* A certificate of issuer (NULL: of itself) signed by issuer_key, as PEM in b. Returned for further issuing; the caller frees it. */
+/* A certificate of issuer (NULL: of itself) signed by issuer_key, as PEM in b. Returned for further issuing;
+ * the caller frees it. */
 static X509 *make(struct eb_buf *b, const struct spec *s, const X509 *issuer, EVP_PKEY *issuer_key) {
     static long serial = 1;
     X509 *x = X509_new();
@@ -105,7 +110,8 @@ static X509 *make(struct eb_buf *b, const struct spec *s, const X509 *issuer, EV
     set_name(name, s);
     MINT_MUST(X509_set_subject_name(x, name) == 1);
     X509_NAME_free(name);
-    MINT_MUST(X509_set_issuer_name(x, issuer ? X509_get_subject_name(issuer) : X509_get_subject_name(x)) == 1);
+    MINT_MUST(X509_set_issuer_name(x, issuer ? X509_get_subject_name(issuer) : X509_get_subject_name(x)) ==
+              1);
     MINT_MUST(X509_set_pubkey(x, key) == 1);
     if (!s->basic || *s->basic)
         add_ext(x, NID_basic_constraints, s->basic ? s->basic : "CA:FALSE");
@@ -139,7 +145,8 @@ static struct eb_buf ca_pem, other_pem, mid_pem, mid2_pem;
 static X509 *ca, *other, *mid, *mid2; /* other: same name as ca; mid by ca; mid2 by mid */
 static struct eb_cert_store *store;   /* ca only */
 
-static const struct spec ca_spec = {.cn = "Root", .basic = "critical,CA:TRUE", .ku = "critical,keyCertSign,cRLSign"};
+static const struct spec ca_spec = {
+    .cn = "Root", .basic = "critical,CA:TRUE", .ku = "critical,keyCertSign,cRLSign"};
 
 static int make_tree(void **state) {
     (void)state;
@@ -178,7 +185,8 @@ static int free_tree(void **state) {
     return 0;
 }
 
-static enum eb_rc verify_in(struct eb_cert_store *s, const struct eb_str *chain, size_t n, int64_t now_s, struct eb_cert_leaf *ret) {
+static enum eb_rc verify_in(struct eb_cert_store *s, const struct eb_str *chain, size_t n, int64_t now_s,
+                            struct eb_cert_leaf *ret) {
     struct eb_err err = {0};
     enum eb_rc rc = eb_cert_verify(s, chain, n, now_s, ret, &err);
     assert_int_equal(err.rc, rc);
@@ -202,13 +210,14 @@ static enum eb_rc leaf_verdict(const struct spec *s, struct eb_cert_leaf *ret) {
 
 static void test_good_leaf(void **state) {
     (void)state;
-    const struct spec s = {.rdns = {{"O", "Org", -1, 0}, {"OU", "Ünit", -1, 0}, {"CN", "mqtt-client.csc", -1, 0}},
-                           .sans = {{GEN_URI, "spiffe://a/b", -1},
-                                    {GEN_DNS, "one.example", -1},
-                                    {GEN_EMAIL, "x@y.example", -1},
-                                    {GEN_DNS, "two.example", -1}},
-                           .ku = "digitalSignature",
-                           .eku = "serverAuth,clientAuth"};
+    const struct spec s = {
+        .rdns = {{"O", "Org", -1, 0}, {"OU", "Ünit", -1, 0}, {"CN", "mqtt-client.csc", -1, 0}},
+        .sans = {{GEN_URI, "spiffe://a/b", -1},
+                 {GEN_DNS, "one.example", -1},
+                 {GEN_EMAIL, "x@y.example", -1},
+                 {GEN_DNS, "two.example", -1}},
+        .ku = "digitalSignature",
+        .eku = "serverAuth,clientAuth"};
     eb_auto_buf struct eb_buf pem = {0};
     X509 *x = make(&pem, &s, ca, ca_key);
     unsigned char sha[32];
@@ -226,8 +235,13 @@ static void test_good_leaf(void **state) {
         static const struct {
             enum eb_cert_id_kind kind;
             const char *value;
-        } want[] = {{EB_ID_CN, "mqtt-client.csc"}, {EB_ID_EMAIL, "x@y.example"}, {EB_ID_DNS, "one.example"}, {EB_ID_DNS, "two.example"},
-                    {EB_ID_URI, "spiffe://a/b"},   {EB_ID_O, "Org"},             {EB_ID_OU, "Ünit"}};
+        } want[] = {{EB_ID_CN, "mqtt-client.csc"},
+                    {EB_ID_EMAIL, "x@y.example"},
+                    {EB_ID_DNS, "one.example"},
+                    {EB_ID_DNS, "two.example"},
+                    {EB_ID_URI, "spiffe://a/b"},
+                    {EB_ID_O, "Org"},
+                    {EB_ID_OU, "Ünit"}};
         assert_int_equal(l.ids_n, EB_COUNT_OF(want));
         for (size_t i = 0; i < EB_COUNT_OF(want); i++) {
             assert_int_equal(l.ids[i].kind, want[i].kind);
@@ -363,8 +377,29 @@ static void test_trust(void **state) {
     no_sign.ku = "critical,digitalSignature";
     no_sign.key = mid_key;
     no_sign.cn = "Mid";
-    enum { BY_CA, BY_OTHER, FORGED, SELF, BY_MID, BY_MID2, BY_FAKE, FAKE, BY_NARROW2, NARROW, NARROW2, BY_SERVER_CA, SERVER_CA, BY_NO_SIGN,
-           NO_SIGN, MID_BY_OTHER, MID, MID2, CA, OTHER, KINDS };
+    enum {
+        BY_CA,
+        BY_OTHER,
+        FORGED,
+        SELF,
+        BY_MID,
+        BY_MID2,
+        BY_FAKE,
+        FAKE,
+        BY_NARROW2,
+        NARROW,
+        NARROW2,
+        BY_SERVER_CA,
+        SERVER_CA,
+        BY_NO_SIGN,
+        NO_SIGN,
+        MID_BY_OTHER,
+        MID,
+        MID2,
+        CA,
+        OTHER,
+        KINDS
+    };
     struct eb_buf pem[KINDS] = {{0}};
     X509 *x[KINDS] = {NULL};
     struct spec ca_again = ca_spec;
@@ -420,7 +455,9 @@ static void test_trust(void **state) {
         {{BY_NARROW2, NARROW2, NARROW}, 3, EB_E_CERT_UNTRUSTED},
         {{BY_SERVER_CA, SERVER_CA}, 2, EB_E_CERT_PURPOSE},
         {{BY_NO_SIGN, NO_SIGN}, 2, EB_E_CERT_UNTRUSTED},
-        {{MID, BY_MID}, 2, EB_E_CERT_PURPOSE}, /* the order of the chain counts: this is an issuer's, not for TLS */
+        {{MID, BY_MID},
+         2,
+         EB_E_CERT_PURPOSE}, /* the order of the chain counts: this is an issuer's, not for TLS */
     };
     for (int fresh = 0; fresh < 3; fresh++)
         for (size_t i = 0; i < EB_COUNT_OF(rows); i++) {
@@ -439,7 +476,8 @@ static void test_trust(void **state) {
     EB_CLEANUP(eb_cert_store_unrefp) struct eb_cert_store *partial = NULL;
     assert_int_equal(eb_cert_store_read(eb_buf_get(&pem[MID]), &partial, NULL), EB_OK);
     struct eb_cert_leaf l = {.ids = NULL};
-    struct eb_str by_mid[] = {eb_buf_get(&pem[BY_MID])}, by_ca[] = {eb_buf_get(&pem[BY_CA]), eb_buf_get(&pem[CA])};
+    struct eb_str by_mid[] = {eb_buf_get(&pem[BY_MID])},
+                  by_ca[] = {eb_buf_get(&pem[BY_CA]), eb_buf_get(&pem[CA])};
     assert_int_equal(verify_in(partial, by_mid, 1, NOW, &l), EB_OK);
     eb_cert_leaf_done(&l);
     assert_int_equal(verify_in(partial, by_ca, 2, NOW, &l), EB_E_CERT_UNTRUSTED);
@@ -504,7 +542,7 @@ static void test_identities(void **state) {
         {{.rdns = {{"CN", "Zo\xeb", -1, V_ASN1_T61STRING}}}, EB_OK, "Zoë"},
         {{.rdns = {{"CN", "\0Z\0o\0\xeb", 6, V_ASN1_BMPSTRING}}}, EB_OK, "Zoë"},
         {{.rdns = {{"CN", "12", -1, V_ASN1_NUMERICSTRING}}}, EB_OK, "12"},
-        {{.rdns = {{"CN", "12", -1, V_ASN1_OCTET_STRING}}}, EB_E_CERT_IDENTITY, NULL},
+        {{.rdns = {{"CN", "12", -1, V_ASN1_BIT_STRING}}}, EB_E_CERT_IDENTITY, NULL},
         {{.rdns = {{"CN", "a", -1, 0}, {"CN", "b", -1, 0}}}, EB_E_CERT_IDENTITY, NULL},
         {{.rdns = {{"CN", "a", -1, 0}, {"O", "o", -1, 0}, {"CN", "a", -1, 0}}}, EB_E_CERT_IDENTITY, NULL},
         {{.rdns = {{"CN", "a\0b", 3, 0}}}, EB_E_CERT_IDENTITY, NULL},
@@ -523,7 +561,9 @@ static void test_identities(void **state) {
         {{.cn = "a", .sans = {{GEN_EMAIL, "a@b\r\n", -1}}}, EB_E_CERT_IDENTITY, NULL},
         {{.cn = "a", .sans = {{GEN_URI, "spiffe://a\x01", -1}}}, EB_E_CERT_IDENTITY, NULL},
         {{.cn = "a", .san_der = "no DER at all"}, EB_E_CERT_MALFORMED, NULL},
-        {{.cn = "a", .sans = {{GEN_DNS, "a.example", -1}}, .san_der = "0"}, EB_E_CERT_MALFORMED, NULL}, /* two of the extension */
+        {{.cn = "a", .sans = {{GEN_DNS, "a.example", -1}}, .san_der = "0"},
+         EB_E_CERT_MALFORMED,
+         NULL}, /* two of the extension */
         {{.sans = {{GEN_DNS, "a.example", -1}}}, EB_OK, NULL},
         {{.basic = "CA:FALSE"}, EB_OK, NULL}, /* no identity at all */
     };
@@ -543,26 +583,89 @@ static void test_many_names(void **state) {
     (void)state;
     for (size_t n = EB_CERT_IDS; n <= EB_CERT_IDS + 1; n++) {
         eb_auto_buf struct eb_buf der = {0};
-        /* SEQUENCE of n [2] "aa" */
+        /* SEQUENCE of n [2] "aaa"; no length of these has a zero byte */
         eb_buf_ch(&der, 0x30);
         eb_buf_ch(&der, (char)0x82);
-        eb_buf_ch(&der, (char)(n * 4 >> 8));
-        eb_buf_ch(&der, (char)(n * 4 & 255));
+        eb_buf_ch(&der, (char)(n * 5 >> 8));
+        eb_buf_ch(&der, (char)(n * 5 & 255));
         for (size_t i = 0; i < n; i++)
-            eb_buf_add(&der, "\x82\x02" "aa", 4);
+            eb_buf_z(&der, "\x82\x03"
+                           "aaa");
         const struct spec s = {.san_der = der.p};
-        if (strlen(der.p) != der.n)
-            continue; /* a zero byte in the length */
+        assert_int_equal(strlen(der.p), der.n);
         assert_int_equal(leaf_verdict(&s, NULL), n == EB_CERT_IDS ? EB_OK : EB_E_CERT_IDENTITY);
     }
     /* a subject that is longer than what is shown of it */
-    struct spec s = {.rdns = {{"O", "oooooooooooooooooooooooooooooooooooooooooooooooooooooooooooooooo", -1, 0},
-                              {"OU", "uuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuu", -1, 0},
-                              {"OU", "ÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄ", -1, 0},
-                              {"CN", "c", -1, 0}}};
+    struct spec s = {
+        .rdns = {{"O", "oooooooooooooooooooooooooooooooooooooooooooooooooooooooooooooooo", -1, 0},
+                 {"OU", "uuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuuu", -1, 0},
+                 {"OU", "ÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄÄ", -1, 0},
+                 {"CN", "c", -1, 0}}};
     EB_CLEANUP(eb_cert_leaf_done) struct eb_cert_leaf l = {.ids = NULL};
     assert_int_equal(leaf_verdict(&s, &l), EB_OK);
     assert_int_equal(strlen(l.subject), EB_CERT_SUBJECT - 1);
+}
+
+/* The DER of a good leaf, with bytes behind it, in PEM with other padding than its own. */
+static void test_padding(void **state) {
+    (void)state;
+    static const struct {
+        size_t residue, more; /* of the DER's length; zero bytes behind it */
+        const char *padding;
+        enum eb_rc rc;
+    } rows[] = {
+        {0, 0, "", EB_OK},
+        {0, 0, "=", EB_E_CERT_MALFORMED},
+        {0, 0, "==", EB_E_CERT_MALFORMED},
+        {0, 0, "====", EB_E_CERT_MALFORMED},
+        {1, 0, "==", EB_OK},
+        {1, 0, "", EB_E_CERT_MALFORMED},
+        {1, 0, "=", EB_E_CERT_MALFORMED},
+        {1, 0, "======", EB_E_CERT_MALFORMED},
+        {2, 0, "=", EB_OK},
+        {2, 0, "", EB_E_CERT_MALFORMED},
+        {2, 0, "==", EB_E_CERT_MALFORMED},
+        {2, 0, "=====", EB_E_CERT_MALFORMED},
+        {2, 0, "=A", EB_E_CERT_MALFORMED},
+        {0, 3, "", EB_E_CERT_MALFORMED},
+        {0, 1, "==", EB_E_CERT_MALFORMED},
+        {2, 1, "", EB_E_CERT_MALFORMED},
+    };
+    for (size_t i = 0; i < EB_COUNT_OF(rows); i++) {
+        /* makes leaves until the length fits: a longer name, a signature of another length */
+        char cn[60] = "";
+        unsigned char *der = NULL;
+        int n = 0;
+        do {
+            MINT_MUST(strlen(cn) < 50);
+            cn[strlen(cn)] = 'c';
+            const struct spec s = {.cn = cn};
+            eb_auto_buf struct eb_buf unused = {0};
+            X509 *x = make(&unused, &s, ca, ca_key);
+            OPENSSL_free(der);
+            der = NULL;
+            n = i2d_X509(x, &der);
+            MINT_MUST(n > 0 && n < 2000);
+            X509_free(x);
+        } while ((size_t)n % 3 != rows[i].residue);
+        unsigned char bytes[2010] = {0}, text[4000];
+        memcpy(bytes, der, (size_t)n);
+        OPENSSL_free(der);
+        int text_n = EVP_EncodeBlock(text, bytes, n + (int)rows[i].more);
+        while (text[text_n - 1] == '=')
+            text_n--;
+        eb_auto_buf struct eb_buf b = {0};
+        eb_buf_z(&b, "-----BEGIN CERTIFICATE-----\n");
+        eb_buf_add(&b, text, (size_t)text_n);
+        eb_buf_z(&b, rows[i].padding);
+        eb_buf_z(&b, "\n-----END CERTIFICATE-----\n");
+        struct eb_str chain[] = {eb_buf_get(&b)};
+        struct eb_cert_leaf l = {.ids = NULL};
+        enum eb_rc rc = verify_in(store, chain, 1, NOW, &l);
+        eb_cert_leaf_done(&l);
+        if (rc != rows[i].rc)
+            fail_msg("row %zu: %s", i, eb_rc_name(rc));
+    }
 }
 
 static void test_damaged(void **state) {
@@ -572,9 +675,15 @@ static void test_damaged(void **state) {
     X509_free(make(&good, &s, ca, ca_key));
     struct eb_cert_leaf l = {.ids = NULL};
     static const char *const texts[] = {
-        "", " ", "x", "-----BEGIN CERTIFICATE-----", "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n",
-        "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "-----BEGIN CERTIFICATE-----\n====\n-----END CERTIFICATE-----\n",
-        "-----BEGIN CERTIFICATE-----\nMII*\n-----END CERTIFICATE-----\n", "-----BEGIN CERTIFICATE-----\nAA\n-----END CERTIFICATE-----\n",
+        "",
+        " ",
+        "x",
+        "-----BEGIN CERTIFICATE-----",
+        "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n",
+        "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+        "-----BEGIN CERTIFICATE-----\n====\n-----END CERTIFICATE-----\n",
+        "-----BEGIN CERTIFICATE-----\nMII*\n-----END CERTIFICATE-----\n",
+        "-----BEGIN CERTIFICATE-----\nAA\n-----END CERTIFICATE-----\n",
         "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
         "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE REQUEST-----\n",
     };
@@ -677,7 +786,8 @@ static void test_long_chain(void **state) {
     sb.cn = "Loop B";
     sb.key = other_key;
     eb_auto_buf struct eb_buf unused = {0};
-    X509 *seed_b = make(&unused, &sb, NULL, NULL), *loop_a = make(&a, &sa, seed_b, other_key), *loop_b = make(&b, &sb, loop_a, mid_key);
+    X509 *seed_b = make(&unused, &sb, NULL, NULL), *loop_a = make(&a, &sa, seed_b, other_key),
+         *loop_b = make(&b, &sb, loop_a, mid_key);
     X509_free(make(&c, &leaf, loop_a, mid_key));
     X509_free(seed_b);
     X509_free(loop_a);
@@ -692,7 +802,9 @@ static void test_ca_files(void **state) {
     struct eb_cert_store *s = NULL;
     eb_buf_z(&b, "# our CAs\n\nsubject=/CN=Root\n");
     eb_buf_str(&b, eb_buf_get(&ca_pem));
-    eb_buf_z(&b, "-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\nmore text -----BEGIN CERTIFICATE-----\n");
+    eb_buf_z(
+        &b,
+        "-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\nmore text -----BEGIN CERTIFICATE-----\n");
     eb_buf_str(&b, eb_buf_get(&other_pem));
     eb_buf_str(&b, eb_buf_get(&ca_pem)); /* a second time */
     b.n--;                               /* no line end at the end */
@@ -705,8 +817,12 @@ static void test_ca_files(void **state) {
 
     s = NULL;
     static const char *const bad[] = {
-        "", "no certificate", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "-----BEGIN CERTIFICATE-----\nAAAA\n",
-        "-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n", "-----BEGIN PRIVATE KEY-----\nAAAA\n",
+        "",
+        "no certificate",
+        "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+        "-----BEGIN CERTIFICATE-----\nAAAA\n",
+        "-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n",
+        "-----BEGIN PRIVATE KEY-----\nAAAA\n",
     };
     for (size_t i = 0; i < EB_COUNT_OF(bad); i++) {
         struct eb_err err = {0};
@@ -744,7 +860,8 @@ static void *verify_many(void *arg) {
         for (int again = 0; again < 3; again++) {
             struct eb_str chain[] = {eb_buf_get(&b), eb_buf_get(&mid_pem)};
             struct eb_cert_leaf l = {.ids = NULL};
-            w->wrong += eb_cert_verify(store, chain, 2, NOW, &l, NULL) != EB_OK || l.ids_n != 1 || !eb_str_eqz(l.ids[0].value, "threads");
+            w->wrong += eb_cert_verify(store, chain, 2, NOW, &l, NULL) != EB_OK || l.ids_n != 1 ||
+                        !eb_str_eqz(l.ids[0].value, "threads");
             eb_cert_leaf_done(&l);
         }
     }
@@ -770,10 +887,13 @@ static void test_threads(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_good_leaf), cmocka_unit_test(test_purposes),   cmocka_unit_test(test_times),
-        cmocka_unit_test(test_times_of_issuers), cmocka_unit_test(test_trust), cmocka_unit_test(test_weak),
-        cmocka_unit_test(test_identities), cmocka_unit_test(test_many_names), cmocka_unit_test(test_damaged),
-        cmocka_unit_test(test_long_chain), cmocka_unit_test(test_ca_files),  cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_good_leaf),  cmocka_unit_test(test_purposes),
+        cmocka_unit_test(test_times),      cmocka_unit_test(test_times_of_issuers),
+        cmocka_unit_test(test_trust),      cmocka_unit_test(test_weak),
+        cmocka_unit_test(test_identities), cmocka_unit_test(test_many_names),
+        cmocka_unit_test(test_padding),    cmocka_unit_test(test_damaged),
+        cmocka_unit_test(test_long_chain), cmocka_unit_test(test_ca_files),
+        cmocka_unit_test(test_threads),
     };
     return cmocka_run_group_tests_name("cert", tests, make_tree, free_tree);
 }

@@ -10,9 +10,12 @@
 
 /* RFC 7515 A.2, A.3; RFC 8037 A.2. */
 #define RSA_N                                                                                                \
-    "ofgWCuLjybRlzo0tZWJjNiuSfb4p4fAkd_wWJcyQoTbji9k0l8W26mPddxHmfHQp-Vaw-4qPCJrcS2mJPMEzP1Pt0Bm4d4QlL-yRT-SFd2l" \
-    "ZS-pCgNMsD1W_YpRPEwOWvG6b32690r2jZ47soMZo9wGzjb_7OMg0LOL-bSf63kpaSHSXndS5z5rexMdbBYUsLA9e-KXBdQOS-UTo7WTBEM" \
-    "a2R2CapHg665xsmtdVMTBQY4uDZlxvb3qCo5ZwKh9kG4LT6_I5IhlJH7aGhyxXFvUK-DWNmoudF8NAco9_h9iaGNj8q2ethFkMLs91kzk2P" \
+    "ofgWCuLjybRlzo0tZWJjNiuSfb4p4fAkd_wWJcyQoTbji9k0l8W26mPddxHmfHQp-Vaw-4qPCJrcS2mJPMEzP1Pt0Bm4d4QlL-yRT-" \
+    "SFd2l"                                                                                                  \
+    "ZS-pCgNMsD1W_YpRPEwOWvG6b32690r2jZ47soMZo9wGzjb_7OMg0LOL-bSf63kpaSHSXndS5z5rexMdbBYUsLA9e-KXBdQOS-"     \
+    "UTo7WTBEM"                                                                                              \
+    "a2R2CapHg665xsmtdVMTBQY4uDZlxvb3qCo5ZwKh9kG4LT6_I5IhlJH7aGhyxXFvUK-DWNmoudF8NAco9_"                     \
+    "h9iaGNj8q2ethFkMLs91kzk2P"                                                                              \
     "AcDTW9gb54h4FRWyuXpoQ"
 #define RSA_KEY "\"kty\":\"RSA\",\"n\":\"" RSA_N "\",\"e\":\"AQAB\""
 #define EC_X "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU"
@@ -23,15 +26,17 @@
 
 static void test_alg_names(void **state) {
     (void)state;
-    static const char *const names[] = {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"};
+    static const char *const names[] = {"RS256", "RS384", "RS512", "PS256", "PS384",
+                                        "PS512", "ES256", "ES384", "ES512", "EdDSA"};
     for (size_t i = 0; i < EB_COUNT_OF(names); i++) {
         enum eb_alg alg = eb_alg_parse(eb_str(names[i]));
         assert_int_equal(alg, i + 1);
         assert_string_equal(eb_alg_name(alg), names[i]);
         assert_int_not_equal(eb_alg_kty(alg), EB_KTY_NONE);
     }
-    static const char *const others[] = {"", "none", "None", "NONE", "nOnE", "HS256", "HS384", "HS512", "rs256", "RS256 ", " RS256",
-                                         "RS25", "RS2566", "ES256K", "ES521", "eddsa", "EDDSA", "Ed25519", "RSA-OAEP", "RSA1_5"};
+    static const char *const others[] = {
+        "",       "none", "None",   "NONE",   "nOnE",  "HS256", "HS384", "HS512",   "rs256",    "RS256 ",
+        " RS256", "RS25", "RS2566", "ES256K", "ES521", "eddsa", "EDDSA", "Ed25519", "RSA-OAEP", "RSA1_5"};
     for (size_t i = 0; i < EB_COUNT_OF(others); i++)
         assert_int_equal(eb_alg_parse(eb_str(others[i])), EB_ALG_NONE);
     assert_int_equal(eb_alg_parse(eb_str_n("RS256\0", 6)), EB_ALG_NONE);
@@ -52,8 +57,8 @@ static void test_good_keys(void **state) {
         const char *json;
         unsigned fits;
     } rows[] = {
-        {"{" RSA_KEY "}", EB_ALG_BIT(EB_ALG_RS256) | EB_ALG_BIT(EB_ALG_RS384) | EB_ALG_BIT(EB_ALG_RS512) | EB_ALG_BIT(EB_ALG_PS256) |
-                              EB_ALG_BIT(EB_ALG_PS384) | EB_ALG_BIT(EB_ALG_PS512)},
+        {"{" RSA_KEY "}", EB_ALG_BIT(EB_ALG_RS256) | EB_ALG_BIT(EB_ALG_RS384) | EB_ALG_BIT(EB_ALG_RS512) |
+                              EB_ALG_BIT(EB_ALG_PS256) | EB_ALG_BIT(EB_ALG_PS384) | EB_ALG_BIT(EB_ALG_PS512)},
         {"{" RSA_KEY ",\"alg\":\"PS384\",\"use\":\"sig\"}", EB_ALG_BIT(EB_ALG_PS384)},
         {"{" RSA_KEY ",\"key_ops\":[\"sign\",\"verify\"],\"x5c\":[\"AAAA\"],\"d\":12,\"oth\":[]}", 0x7e},
         /* leading zero byte of a big integer of Java */
@@ -76,6 +81,11 @@ static void test_good_keys(void **state) {
     }
 }
 
+#define RSA_E(e) "{\"kty\":\"RSA\",\"n\":\"" RSA_N "\",\"e\":" e "}"
+#define EC_AS(crv, x, y) "{\"kty\":\"EC\",\"crv\":\"" crv "\",\"x\":\"" x "\",\"y\":\"" y "\"}"
+#define OKP_AS(crv, x) "{\"kty\":\"OKP\",\"crv\":\"" crv "\",\"x\":\"" x "\"}"
+#define ZEROS "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+
 static void test_bad_keys(void **state) {
     (void)state;
     static const char *const rows[] = {
@@ -86,14 +96,15 @@ static void test_bad_keys(void **state) {
         "{\"kty\":\"RSA\",\"n\":\"" RSA_N "\"}",
         "{\"kty\":\"RSA\",\"e\":\"AQAB\"}",
         "{\"kty\":\"RSA\",\"n\":\"" RSA_N "==\",\"e\":\"AQAB\"}",
-        "{\"kty\":\"RSA\",\"n\":\"" RSA_N "\",\"e\":\"\"}",
-        "{\"kty\":\"RSA\",\"n\":\"" RSA_N "\",\"e\":\"AA\"}",         /* 0 */
-        "{\"kty\":\"RSA\",\"n\":\"" RSA_N "\",\"e\":\"AQ\"}",         /* 1 */
-        "{\"kty\":\"RSA\",\"n\":\"" RSA_N "\",\"e\":\"Ag\"}",         /* 2 */
-        "{\"kty\":\"RSA\",\"n\":\"" RSA_N "\",\"e\":\"AQAAAAE\"}",    /* 2^32 + 1 */
-        "{\"kty\":\"RSA\",\"n\":\"" RSA_N "\",\"e\":\"AQAAAAAAAAE\"}",
-        "{\"kty\":\"RSA\",\"n\":\"" RSA_N "\",\"e\":65537}",
-        "{\"kty\":\"RSA\",\"n\":\"AQAB\",\"e\":\"AQAB\"}",            /* short modulus */
+        "{\"kty\":\"RSA\",\"n\":\"AQAB\",\"e\":\"AQAB\"}",
+        /* exponents: none, 0, 1, 2, 2^32 + 1, longer, a number of JSON */
+        RSA_E("\"\""),
+        RSA_E("\"AA\""),
+        RSA_E("\"AQ\""),
+        RSA_E("\"Ag\""),
+        RSA_E("\"AQAAAAE\""),
+        RSA_E("\"AQAAAAAAAAE\""),
+        RSA_E("65537"),
         "{" RSA_KEY ",\"use\":\"enc\"}",
         "{" RSA_KEY ",\"use\":\"Sig\"}",
         "{" RSA_KEY ",\"use\":[\"sig\"]}",
@@ -108,21 +119,24 @@ static void test_bad_keys(void **state) {
         "{" RSA_KEY ",\"alg\":\"rs256\"}",
         "{" RSA_KEY ",\"alg\":5}",
         "{" RSA_KEY ",\"kid\":5}",
-        "{\"kty\":\"EC\",\"crv\":\"secp256k1\",\"x\":\"" EC_X "\",\"y\":\"" EC_Y "\"}",
-        "{\"kty\":\"EC\",\"crv\":\"P-384\",\"x\":\"" EC_X "\",\"y\":\"" EC_Y "\"}",  /* short coordinates */
-        "{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"" EC_Y "\",\"y\":\"" EC_X "\"}",  /* off the curve */
+        /* an unknown curve, another one, a point off the curve, coordinates that are too long, too short,
+           zero */
+        EC_AS("secp256k1", EC_X, EC_Y),
+        EC_AS("P-384", EC_X, EC_Y),
+        EC_AS("P-256", EC_Y, EC_X),
+        EC_AS("P-256", "AA" EC_X, EC_Y),
+        EC_AS("P-256", "AA", "AA"),
+        EC_AS("P-256", ZEROS "A", ZEROS "A"),
         "{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"" EC_X "\"}",
-        "{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"AA" EC_X "\",\"y\":\"" EC_Y "\"}",
-        "{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"AA\",\"y\":\"AA\"}",
-        "{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\","
-        "\"y\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"}",
         "{" EC_KEY ",\"alg\":\"ES384\"}",
         "{" EC_KEY ",\"alg\":\"RS256\"}",
-        "{\"kty\":\"OKP\",\"crv\":\"X25519\",\"x\":\"" ED_X "\"}",
-        "{\"kty\":\"OKP\",\"crv\":\"Ed448\",\"x\":\"" ED_X "\"}",
-        "{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"}", /* small order */
-        "{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"}", /* neutral */
-        "{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"11qYAYKx\"}",
+        /* other curves, points of small order, a short one */
+        OKP_AS("X25519", ED_X),
+        OKP_AS("Ed448", ED_X),
+        OKP_AS("Ed25519", ZEROS "A"),
+        OKP_AS("Ed25519", "AQ"
+                          "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"),
+        OKP_AS("Ed25519", "11qYAYKx"),
         "{" ED_KEY ",\"alg\":\"ES256\"}",
     };
     for (size_t i = 0; i < EB_COUNT_OF(rows); i++) {
@@ -143,7 +157,8 @@ static void test_rsa_sizes(void **state) {
     } rows[] = {{255, EB_E_BAD_KEY}, {256, EB_OK}, {1024, EB_OK}, {1025, EB_E_BAD_KEY}, {4000, EB_E_BAD_KEY}};
     for (size_t i = 0; i < EB_COUNT_OF(rows); i++) {
         unsigned char n[4000];
-        memset(n, 0xff, sizeof n); /* odd; whether it is a product of two primes is not asked of a public key */
+        memset(n, 0xff,
+               sizeof n); /* odd; whether it is a product of two primes is not asked of a public key */
         eb_auto_buf struct eb_buf b = {0};
         eb_buf_z(&b, "{\"kty\":\"RSA\",\"e\":\"AQAB\",\"n\":\"");
         eb_buf_base64url(&b, n, rows[i].bytes);
@@ -167,8 +182,10 @@ static void test_sets(void **state) {
         size_t usable, skipped;
     } rows[] = {
         {"{\"keys\":[{" RSA_KEY "}]}", EB_OK, 1, 0},
-        {"{\"keys\":[{" RSA_KEY ",\"kid\":\"a\"},{" EC_KEY ",\"kid\":\"a\"},{" ED_KEY "}],\"more\":1}", EB_OK, 3, 0},
-        {"{\"keys\":[{" RSA_KEY ",\"use\":\"enc\"},{\"kty\":\"oct\",\"k\":\"AA\"},{" EC_KEY "},{}]}", EB_OK, 1, 3},
+        {"{\"keys\":[{" RSA_KEY ",\"kid\":\"a\"},{" EC_KEY ",\"kid\":\"a\"},{" ED_KEY "}],\"more\":1}", EB_OK,
+         3, 0},
+        {"{\"keys\":[{" RSA_KEY ",\"use\":\"enc\"},{\"kty\":\"oct\",\"k\":\"AA\"},{" EC_KEY "},{}]}", EB_OK,
+         1, 3},
         {"{\"keys\":[]}", EB_E_KEYS_UNAVAILABLE, 0, 0},
         {"{\"keys\":[{\"kty\":\"oct\",\"k\":\"AA\"}]}", EB_E_KEYS_UNAVAILABLE, 0, 1},
         {"{\"keys\":[{" RSA_KEY "},5]}", EB_E_MALFORMED, 0, 0},
@@ -205,12 +222,14 @@ static void test_sets(void **state) {
 static void test_kids(void **state) {
     (void)state;
     EB_CLEANUP(eb_jwks_unrefp) struct eb_jwks *set = NULL;
-    assert_int_equal(eb_jwks_read(EB_STR("{\"keys\":[{" RSA_KEY ",\"kid\":\"a\"},{" EC_KEY "},{\"kty\":\"oct\",\"kid\":\"mac\"},"
+    assert_int_equal(eb_jwks_read(EB_STR("{\"keys\":[{" RSA_KEY ",\"kid\":\"a\"},{" EC_KEY
+                                         "},{\"kty\":\"oct\",\"kid\":\"mac\"},"
                                          "{" ED_KEY ",\"kid\":\"\"}]}"),
                                   &set, NULL, NULL),
                      EB_OK);
     assert_true(eb_jwks_has_kid(set, EB_STR("a")));
-    assert_true(eb_jwks_has_kid(set, EB_STR("mac"))); /* skipped, but asking the provider again would not help */
+    assert_true(
+        eb_jwks_has_kid(set, EB_STR("mac"))); /* skipped, but asking the provider again would not help */
     assert_true(eb_jwks_has_kid(set, EB_STR("")));
     assert_false(eb_jwks_has_kid(set, EB_STR("A")));
     assert_false(eb_jwks_has_kid(set, EB_STR("ab")));
@@ -273,7 +292,8 @@ static void *verify_often(void *arg) {
     for (unsigned i = 0; i < 300; i++) {
         memcpy(bad, s->sig.p, s->sig.n);
         bad[i % s->sig.n] ^= (unsigned char)(1u << i % 8);
-        wrong += eb_jwk_verify(s->k, EB_ALG_PS256, s->text, eb_str_n(bad, s->sig.n), NULL) != EB_E_BAD_SIGNATURE;
+        wrong +=
+            eb_jwk_verify(s->k, EB_ALG_PS256, s->text, eb_str_n(bad, s->sig.n), NULL) != EB_E_BAD_SIGNATURE;
         wrong += eb_jwk_verify(s->k, EB_ALG_PS256, s->text, s->sig, NULL) != EB_OK;
         wrong += eb_jwk_verify(s->k, EB_ALG_RS256, s->text, s->sig, NULL) != EB_E_BAD_SIGNATURE;
     }

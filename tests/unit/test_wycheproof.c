@@ -87,7 +87,8 @@ static void test_jws(void **state) {
             refused += rc != EB_OK;
             if ((rc == EB_OK) != valid) {
                 wrong++;
-                print_error("tcId %d: %s, expected %s\n", (int)id, eb_rc_name(rc), valid ? "ok" : "a refusal");
+                print_error("tcId %d: %s, expected %s\n", (int)id, eb_rc_name(rc),
+                            valid ? "ok" : "a refusal");
             }
             if (why) {
                 /* All that stands against them is the key's own alg. */
@@ -99,7 +100,8 @@ static void test_jws(void **state) {
             }
         }
     }
-    print_message("%zu cases: %zu accepted, %zu refused (%zu with keys of the HS family)\n", cases, accepted, refused, macs);
+    print_message("%zu cases: %zu accepted, %zu refused (%zu with keys of the HS family)\n", cases, accepted,
+                  refused, macs);
     assert_int_equal(cases, json_integer_value(json_object_get(doc, "numberOfTests")));
     assert_int_equal(strict, EB_COUNT_OF(stricter));
     assert_int_equal(wrong, 0);
@@ -116,7 +118,8 @@ static void test_macs_beside_keys(void **state) {
     const json_t *group, *test;
     size_t g, i, tried = 0;
     json_array_foreach(json_object_get(doc, "testGroups"), g, group) {
-        const json_t *key = json_object_get(group, "public") ? json_object_get(group, "public") : json_object_get(group, "private");
+        const json_t *key = json_object_get(group, "public") ? json_object_get(group, "public")
+                                                             : json_object_get(group, "private");
         assert_int_equal(json_array_append(keys, (json_t *)(uintptr_t)key), 0);
     }
     eb_auto_json json_t *set_doc = json_pack("{s:O}", "keys", keys);
@@ -157,7 +160,8 @@ static void test_ed25519(void **state) {
     size_t g, i, cases = 0, wrong = 0, accepted = 0;
     json_array_foreach(json_object_get(doc, "testGroups"), g, group) {
         unsigned char pk[64];
-        size_t pk_n = unhex(pk, sizeof pk, json_string_value(json_object_get(json_object_get(group, "publicKey"), "pk")));
+        size_t pk_n = unhex(pk, sizeof pk,
+                            json_string_value(json_object_get(json_object_get(group, "publicKey"), "pk")));
         eb_auto_buf struct eb_buf jwk = {0};
         eb_buf_z(&jwk, "{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"");
         eb_buf_base64url(&jwk, pk, pk_n);
@@ -172,12 +176,15 @@ static void test_ed25519(void **state) {
             assert_non_null(msg);
             size_t msg_n = unhex(msg, strlen(msg_hex) / 2, msg_hex);
             size_t sig_n = unhex(sig, sizeof sig, json_string_value(json_object_get(test, "sig")));
-            enum eb_rc rc = read != EB_OK ? read : eb_jwk_verify(k, EB_ALG_EDDSA, eb_str_n(msg, msg_n), eb_str_n(sig, sig_n), NULL);
+            enum eb_rc rc = read != EB_OK ? read
+                                          : eb_jwk_verify(k, EB_ALG_EDDSA, eb_str_n(msg, msg_n),
+                                                          eb_str_n(sig, sig_n), NULL);
             cases++;
             accepted += rc == EB_OK;
             if ((rc == EB_OK) != eb_str_eqz(eb_json_str(test, "result"), "valid")) {
                 wrong++;
-                print_error("ed25519 tcId %d: %s\n", (int)json_integer_value(json_object_get(test, "tcId")), eb_rc_name(rc));
+                print_error("ed25519 tcId %d: %s\n", (int)json_integer_value(json_object_get(test, "tcId")),
+                            eb_rc_name(rc));
             }
         }
     }
