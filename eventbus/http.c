@@ -34,14 +34,13 @@ static bool url_allowed(const struct eb_command *c, const struct eb_http_request
     EB_CLEANUP(curl_textp) char *scheme = NULL;
     EB_CLEANUP(curl_textp) char *host = NULL;
     if (!u || curl_url_set(u, CURLUPART_URL, r->url, 0) != CURLUE_OK ||
-        curl_url_get(u, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK ||
-        curl_url_get(u, CURLUPART_HOST, &host, 0) != CURLUE_OK) {
+        curl_url_get(u, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK) {
         eb_say(c, "%.200s is no URL: write https://host[:port]/path", r->url);
         return false;
     }
     if (strcmp(scheme, "https") == 0)
         return true;
-    if (strcmp(scheme, "http") != 0) {
+    if (strcmp(scheme, "http") != 0 || curl_url_get(u, CURLUPART_HOST, &host, 0) != CURLUE_OK) {
         eb_say(c, "%.200s: only https and http are known here", r->url);
         return false;
     }

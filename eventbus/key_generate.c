@@ -104,8 +104,8 @@ static int run(const struct eb_command *c, const struct eb_args *args) {
 const struct eb_command eb_key_generate = {
     .words = "key generate",
     .summary = "make a new key",
-    .synopsis = "eventbus key generate --user|--account|--operator|--server|--cluster|--curve\n"
-                "    [--out FILE]",
+    .synopsis = "eventbus key generate --user|--account|--operator|--server|--cluster\n"
+                "    |--curve [--out FILE]",
     .description = "Makes a key (nkey) from fresh random bytes and prints two lines: the seed, which is the "
                    "secret and begins with S, and the "
                    "public key, which everybody may know. NATS tools read and write the same two lines.\n\n"

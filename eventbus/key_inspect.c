@@ -96,7 +96,7 @@ const struct eb_command eb_key_inspect = {
     .options = options,
     .operand = "KEY",
     .operand_required = true,
-    .examples = "eventbus key inspect UAB2CB576PHBBPQ5ODORRZ2LYCMWPZGWGCN2KDK7DXOIMZASKUY3RLKK\n"
+    .examples = "eventbus key inspect \"$(eventbus key public service.nk)\"\n"
                 "eventbus key inspect service.nk",
     .failures = "the key is damaged or of no known kind, or the file cannot be read",
     .run = run,

@@ -240,7 +240,7 @@ const struct eb_command eb_token = {
     .examples = "echo mqtt-client-secret | eventbus token --issuer http://127.0.0.1:8180 \\\n"
                 "    --client-id mqtt-client --client-secret-file - --scope mqtt\n"
                 "mosquitto_pub -h 127.0.0.1 -u oauthtoken -t test/x -m hello \\\n"
-                "    -P \"$(eventbus token --url https://idp.example/token --client-id dev-1 \\\n"
+                "    -P \"$(eventbus token --issuer https://idp.example --client-id dev-1 \\\n"
                 "          --client-secret-file dev-1.secret)\"",
     .failures = "the provider refused, cannot be reached, or sent no token",
     .run = run,

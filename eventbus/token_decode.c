@@ -67,6 +67,8 @@ static void items(struct eb_buf *to, const json_t *v, size_t indent) {
         }
         return;
     }
+    while (to->n && to->p[to->n - 1] == ' ')
+        to->n--;
     json_object_foreach((json_t *)(uintptr_t)v, key, item) {
         eb_buf_printf(to, "\n%*s", (int)indent, "");
         eb_say_safe(to, eb_str(key));

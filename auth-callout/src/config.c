@@ -1,5 +1,6 @@
 #include "config.h"
 
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -108,7 +109,7 @@ static bool take(struct eb_config *c, const struct eb_option *o, struct eb_str t
         *ret_mend = o->choices;
         if (!in_choices(text, o->choices))
             return false;
-        /* fall through */
+        __attribute__((fallthrough));
     case EB_OPT_TEXT:
     case EB_OPT_PATH:
         free(*(char **)at);
@@ -286,6 +287,8 @@ static void load_file(struct eb_config *c, const char *path, bool may_be_absent,
     if (rc == EB_OK && first.kind == EB_DOC_MAP) {
         bool seen[128] = {false};
         rc = file_map(c, doc, "", seen, f, &err);
+        if (rc == EB_OK) /* nothing may follow: a second document would be passed over */
+            rc = eb_doc_next(doc, &first, &err);
     } else if (rc == EB_OK && first.kind != EB_DOC_END && !eb_doc_is_null(&first)) {
         struct source src = {path, first.line, NULL};
         finding(f, &src, NULL, "write `key: value` lines; `auth-callout generate-config` shows them", "the file holds no mapping");
@@ -373,9 +376,26 @@ static void need(struct eb_findings *f, bool ok, const char *path, const char *t
         eb_findings_add(f, EB_ERROR, NULL, 0, path, mend, "%s", text);
 }
 
+/* http to this very host, by a name or address that cannot be another's. */
 static bool is_loopback_url(const char *url) {
-    return strncmp(url, "http://127.", 11) == 0 || strncmp(url, "http://localhost:", 17) == 0 ||
-           strncmp(url, "http://localhost/", 17) == 0 || strncmp(url, "http://[::1]", 12) == 0;
+    if (strncmp(url, "http://", 7) != 0)
+        return false;
+    struct eb_str rest = eb_str_n(url + 7, strcspn(url + 7, "/?#")), host = rest, port = EB_STR_NONE;
+    const char *bracket = rest.n && rest.p[0] == '[' ? memchr(rest.p, ']', rest.n) : NULL;
+    const char *colon = bracket ? bracket + 1 : rest.n ? memchr(rest.p, ':', rest.n) : NULL;
+    if (colon) {
+        host.n = (size_t)(colon - rest.p);
+        port = eb_str_n(colon, rest.n - host.n);
+    }
+    int64_t number;
+    if (port.n && (port.p[0] != ':' || eb_num_i64(eb_str_n(port.p + 1, port.n - 1), 1, 65535, &number) != EB_OK))
+        return false;
+    char text[INET_ADDRSTRLEN];
+    struct in_addr v4;
+    if (host.n >= sizeof text)
+        return false;
+    (void)snprintf(text, sizeof text, "%.*s", EB_STR_ARG(host));
+    return strcmp(text, "localhost") == 0 || strcmp(text, "[::1]") == 0 || (inet_pton(AF_INET, text, &v4) == 1 && ntohl(v4.s_addr) >> 24 == 127);
 }
 
 /* What no single option can tell. */

@@ -6,7 +6,10 @@
 #include <stdio.h>
 #include <time.h>
 
-enum { QUEUE_MAX = 1 << 20 }; /* bytes of lines that may wait for stderr */
+enum {
+    QUEUE_MAX = 1 << 20, /* bytes of lines that may wait for stderr */
+    GATHER_MS = 5,       /* lines of this long are written together: under load a wake-up for each costs more than the line */
+};
 
 static struct {
     pthread_mutex_t mutex;
@@ -49,6 +52,16 @@ static void write_out(struct eb_str bytes) {
     }
 }
 
+/* Lets more lines come; with the mutex held before and after. */
+static void gather(void) {
+    const struct timespec pause = {0, GATHER_MS * 1000000L};
+    if (writer.stopping)
+        return;
+    (void)pthread_mutex_unlock(&writer.mutex);
+    (void)nanosleep(&pause, NULL);
+    (void)pthread_mutex_lock(&writer.mutex);
+}
+
 static void *writer_main(void *arg) {
     (void)arg;
     (void)pthread_mutex_lock(&writer.mutex);
@@ -57,6 +70,7 @@ static void *writer_main(void *arg) {
             (void)pthread_cond_wait(&writer.wake, &writer.mutex);
         if (writer.waiting.n == 0)
             break;
+        gather();
         struct eb_buf full = writer.waiting;
         writer.waiting = writer.writing;
         writer.writing = full;

@@ -124,7 +124,7 @@ void eb_login_describe(const struct eb_config *c, struct eb_buf *to) {
     struct eb_str rest = eb_str(c->nats_url);
     for (bool first = true; rest.p; first = false) {
         struct eb_str url = eb_str_trim(eb_str_cut(&rest, ','));
-        const char *at = url.n ? memrchr(url.p, '@', url.n) : NULL;
+        const char *at = url.p && url.n ? memrchr(url.p, '@', url.n) : NULL;
         if (at)
             url = eb_str_n(at + 1, url.n - (size_t)(at + 1 - url.p));
         eb_buf_printf(to, "%s%.*s", first ? "" : ", ", EB_STR_ARG(url));

@@ -19,6 +19,8 @@
 /* A worker that holds one request longer than this is wedged: nothing it does takes a second. */
 #define WEDGED_NS (30 * SECOND_NS)
 enum { LEAVE_MS = 2000, WORKERS_MAX = 256 };
+/* nats.c hands each destroyed message to a thread that it wakes for it: a worker destroys several together. */
+enum { SPENT_MAX = 32 };
 
 struct job {
     natsMsg *msg;
@@ -31,6 +33,8 @@ struct worker {
     struct eb_service *service;
     pthread_t thread;
     _Atomic int64_t busy_since; /* 0 = idle */
+    natsMsg *spent[SPENT_MAX];  /* answered, to be destroyed */
+    size_t spent_n;
 };
 
 struct eb_service {
@@ -49,6 +53,19 @@ struct eb_service {
 static void job_free(struct job *job) {
     natsMsg_Destroy(job->msg);
     free(job);
+}
+
+static void destroy_spent(struct worker *w) {
+    for (size_t i = 0; i < w->spent_n; i++)
+        natsMsg_Destroy(w->spent[i]);
+    w->spent_n = 0;
+}
+
+static void retire(struct worker *w, struct job *job) {
+    w->spent[w->spent_n++] = job->msg;
+    free(job);
+    if (w->spent_n == SPENT_MAX)
+        destroy_spent(w);
 }
 
 static void submit(struct eb_service *s, struct job *job) {
@@ -103,7 +120,7 @@ static void run_job(struct worker *w, struct job *job, struct eb_callout_scratch
     if (eb_callout_hopeless(job->arrived_ns, eb_mono_ns())) {
         eb_count(EB_C_DROPPED_LATE);
         eb_count(EB_C_ERRORS);
-        job_free(job);
+        retire(w, job);
         return;
     }
     const char *xkey = NULL;
@@ -124,7 +141,7 @@ static void run_job(struct worker *w, struct job *job, struct eb_callout_scratch
         eb_count(EB_C_PUBLISH_FAILURES);
         eb_log(EB_LOG_WARN, "an answer could not be sent: no link to NATS is up");
     }
-    job_free(job);
+    retire(w, job);
 }
 
 static void *worker_main(void *arg) {
@@ -135,7 +152,10 @@ static void *worker_main(void *arg) {
         atomic_store(&w->busy_since, eb_mono_ns());
         run_job(w, job, &scratch, &reply);
         atomic_store(&w->busy_since, 0);
+        if (w->spent_n && eb_queue_depth(w->service->queue) == 0)
+            destroy_spent(w);
     }
+    destroy_spent(w);
     nats_ReleaseThreadMemory();
     return NULL;
 }

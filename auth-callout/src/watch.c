@@ -167,6 +167,14 @@ static bool changed_since(const struct signature *s, int64_t since_ns) {
     return s->exists && (int64_t)s->ctime.tv_sec * 1000000000 + s->ctime.tv_nsec + TICK_NS >= since_ns;
 }
 
+/* How a file looked when it was last looked at, NULL where it was not watched. With the mutex held. */
+static const struct signature *seen_before(const struct eb_watch *w, const char *path) {
+    for (size_t i = 0; i < w->n; i++)
+        if (strcmp(w->files[i].path, path) == 0)
+            return &w->files[i].seen;
+    return NULL;
+}
+
 void eb_watch_set(struct eb_watch *w, const struct eb_watched *files, size_t n, int64_t since_ns) {
     EB_LOCKED(&w->mutex);
     struct file *fresh = calloc(n + 1, sizeof *fresh);
@@ -177,8 +185,10 @@ void eb_watch_set(struct eb_watch *w, const struct eb_watched *files, size_t n, 
             continue;
         watch_file(w, path);
         fresh[kept] = (struct file){path, files[i].tag, signature_of(path)};
-        if (changed_since(&fresh[kept].seen, since_ns)) {
-            fresh[kept].seen = (struct signature){0};
+        /* A swap of links brings a file that is older than the swap: for what was watched already, the last look counts. */
+        const struct signature *before = seen_before(w, path);
+        if (before ? !same(before, &fresh[kept].seen) : changed_since(&fresh[kept].seen, since_ns)) {
+            fresh[kept].seen = before ? *before : (struct signature){0};
             wake_up(w);
         }
         kept++;

@@ -10,7 +10,7 @@
 
 /* Makes free_fn##p(type **), the form that EB_CLEANUP wants. */
 #define EB_DEFINE_CLEANUP(type, free_fn)                                                                     \
-    static inline void free_fn##p(type **pp) {                                                               \
+    __attribute__((unused)) static inline void free_fn##p(type **pp) {                                       \
         if (*pp)                                                                                             \
             free_fn(*pp);                                                                                    \
         *pp = NULL;                                                                                          \

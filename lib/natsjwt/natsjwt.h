@@ -9,23 +9,26 @@
 #include "base/json.h"
 #include "nkey/nkey.h"
 
-/* A decoded token whose signature by its own `iss` was verified. That proves who wrote it, never that the writer is trusted. */
+/* A decoded token whose signature by its own `iss` was verified. That proves who wrote it, never that the
+ * writer is trusted. */
 struct eb_natsjwt {
-    json_t *claims;               /* the whole payload; owned */
-    struct eb_str iss, sub, aud;  /* borrowed from claims, {NULL, 0} where absent */
+    json_t *claims;              /* the whole payload; owned */
+    struct eb_str iss, sub, aud; /* borrowed from claims, {NULL, 0} where absent */
     enum eb_nkey_kind iss_kind;
     uint8_t iss_key[EB_NKEY_RAW_LEN];
-    int64_t iat, exp, nbf;        /* seconds since the epoch, 0 where absent */
-    const json_t *nats;           /* the `nats` object, borrowed */
+    int64_t iat, exp, nbf; /* seconds since the epoch, 0 where absent */
+    const json_t *nats;    /* the `nats` object, borrowed */
 };
 void eb_natsjwt_done(struct eb_natsjwt *t);
 
 /*
- * Reads and verifies text of at most max bytes. EB_E_TOO_LARGE, EB_E_MALFORMED (chunks, base64url, JSON, header, missing nats object),
- * EB_E_BAD_SIGNATURE. Does not look at times, audience or type.
+ * Reads and verifies text of at most max bytes. EB_E_TOO_LARGE, EB_E_MALFORMED (chunks, base64url, JSON,
+ * header, missing nats object), EB_E_BAD_SIGNATURE. Does not look at times, audience or type.
  */
-EB_MUSTCHECK enum eb_rc eb_natsjwt_read(struct eb_str text, size_t max, struct eb_natsjwt *ret, struct eb_err *reterr);
-/* True where text has the shape of a JWT whose header says alg ed25519-nkey (or ed25519): a NATS JWT, no OAuth2 token. */
+EB_MUSTCHECK enum eb_rc eb_natsjwt_read(struct eb_str text, size_t max, struct eb_natsjwt *ret,
+                                        struct eb_err *reterr);
+/* True where text has the shape of a JWT whose header says alg ed25519-nkey (or ed25519): a NATS JWT, no
+ * OAuth2 token. */
 bool eb_natsjwt_is(struct eb_str text);
 
 /* Signs bytes with an account key; see auth-callout's signer. EB_OK or a failure that ends the writing. */
@@ -37,10 +40,10 @@ struct eb_natsjwt_std {
     int64_t iat, exp, nbf;
 };
 /*
- * Appends a signed token: std with its computed jti, and the `nats` object given as ready JSON text (must be valid JSON). Compact, the key
- * order of the Go writer. EB_E_NOMEM or what sign returned.
+ * Appends a signed token: std with its computed jti, and the `nats` object given as ready JSON text (must be
+ * valid JSON). Compact, the key order of the Go writer. EB_E_NOMEM or what sign returned.
  */
-EB_MUSTCHECK enum eb_rc eb_natsjwt_write(struct eb_buf *to, const struct eb_natsjwt_std *std, struct eb_str nats_json,
-                                         eb_sign_fn sign, void *ctx);
+EB_MUSTCHECK enum eb_rc eb_natsjwt_write(struct eb_buf *to, const struct eb_natsjwt_std *std,
+                                         struct eb_str nats_json, eb_sign_fn sign, void *ctx);
 
 #endif

@@ -228,6 +228,8 @@ static void envelope_variants(void **state) {
         eb_buf_str(&more, eb_buf_get(&good));
         eb_buf_z(&more, tails[i]);
         assert_int_equal(eb_natsjwt_read(eb_buf_get(&more), MAX, &t, NULL), EB_E_MALFORMED);
+        assert_int_equal(eb_natsjwt_is(eb_buf_get(&more)),
+                         tails[i][0] != '.'); /* the shape is all it looks at */
     }
     assert_int_equal(eb_natsjwt_read(eb_buf_get(&good), good.n, &t, NULL), EB_OK);
     eb_natsjwt_done(&t);
