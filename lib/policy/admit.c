@@ -19,7 +19,8 @@ static const char *conn_name(unsigned conn) {
     }
 }
 
-static enum eb_rc check_src(const struct eb_policy *p, eb_ref src, struct eb_str host, struct eb_err *reterr) {
+static enum eb_rc check_src(const struct eb_policy *p, eb_ref src, struct eb_str host,
+                            struct eb_err *reterr) {
     struct eb_cidr address;
     struct eb_str h = shown(host);
     if (!eb_cidr_address(host, &address))
@@ -34,32 +35,38 @@ static enum eb_rc check_src(const struct eb_policy *p, eb_ref src, struct eb_str
     return EB_FAIL(reterr, EB_E_SRC, "%.*s is outside of the entry's src", EB_STR_ARG(h));
 }
 
-static enum eb_rc check_client_id(const struct eb_policy *p, const struct eb_policy_rec *r, struct eb_str id, struct eb_err *reterr) {
+static enum eb_rc check_client_id(const struct eb_policy *p, const struct eb_policy_rec *r, struct eb_str id,
+                                  struct eb_err *reterr) {
     struct eb_str s = shown(id);
     if (r->client_id) {
         struct eb_str pattern = eb_policy_str(p, r->client_id);
         if (eb_glob_match(pattern, id))
             return EB_OK; /* nobody else's pattern can match it: loading made sure */
-        return EB_FAIL(reterr, EB_E_CLIENT_ID, "client id \"%.*s\" is not of the entry's mqtt_client_id \"%.*s\"", EB_STR_ARG(s),
+        return EB_FAIL(reterr, EB_E_CLIENT_ID,
+                       "client id \"%.*s\" is not of the entry's mqtt_client_id \"%.*s\"", EB_STR_ARG(s),
                        EB_STR_ARG(pattern));
     }
     uint32_t owner = eb_client_id_owner(p, id);
     if (!owner)
         return EB_OK;
     struct eb_str name = eb_policy_str(p, eb_policy_rec(p, owner - 1)->name);
-    return EB_FAIL(reterr, EB_E_CLIENT_ID, "client id \"%.*s\" is bound to entry \"%.*s\"", EB_STR_ARG(s), EB_STR_ARG(name));
+    return EB_FAIL(reterr, EB_E_CLIENT_ID, "client id \"%.*s\" is bound to entry \"%.*s\"", EB_STR_ARG(s),
+                   EB_STR_ARG(name));
 }
 
-enum eb_rc eb_policy_admit(const struct eb_policy *p, const struct eb_policy_entry *e, unsigned conn, struct eb_str host,
-                           struct eb_str mqtt_id, struct eb_err *reterr) {
+enum eb_rc eb_policy_admit(const struct eb_policy *p, const struct eb_policy_entry *e, unsigned conn,
+                           struct eb_str host, struct eb_str mqtt_id, struct eb_err *reterr) {
     if (e->index >= p->n)
         return EB_FAIL(reterr, EB_E_INTERNAL, "an entry of another policy");
     const struct eb_policy_rec *r = eb_policy_rec(p, e->index);
-    bool known = conn == EB_CONN_NATS || conn == EB_CONN_MQTT || conn == EB_CONN_WEBSOCKET || conn == EB_CONN_LEAF;
+    bool known =
+        conn == EB_CONN_NATS || conn == EB_CONN_MQTT || conn == EB_CONN_WEBSOCKET || conn == EB_CONN_LEAF;
     if (conn == EB_CONN_LEAF && (r->method != EB_POLICY_NKEY || !(r->connections & EB_CONN_LEAF)))
-        return EB_FAIL(reterr, EB_E_LEAF_REFUSED, "a leaf connection needs an nkey entry whose connections list leaf");
+        return EB_FAIL(reterr, EB_E_LEAF_REFUSED,
+                       "a leaf connection needs an nkey entry whose connections list leaf");
     if (!known || !(r->connections & conn))
-        return EB_FAIL(reterr, EB_E_CONNECTION_TYPE, "the entry may not be used from a connection of kind %s", conn_name(conn));
+        return EB_FAIL(reterr, EB_E_CONNECTION_TYPE, "the entry may not be used from a connection of kind %s",
+                       conn_name(conn));
     if (r->src) {
         enum eb_rc rc = check_src(p, r->src, host, reterr);
         if (rc != EB_OK)

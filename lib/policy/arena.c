@@ -57,7 +57,8 @@ bool eb_arena_add(struct eb_arena *a, struct eb_str s, eb_ref *ret) {
 struct eb_str eb_arena_get(const struct eb_arena *a, eb_ref ref) {
     if (ref == 0)
         return EB_STR_NONE;
-    const char *at = a->chunks[ref / (EB_ARENA_CHUNK / UNIT)] + (size_t)(ref % (EB_ARENA_CHUNK / UNIT)) * UNIT;
+    const char *at =
+        a->chunks[ref / (EB_ARENA_CHUNK / UNIT)] + (size_t)(ref % (EB_ARENA_CHUNK / UNIT)) * UNIT;
     uint32_t len;
     memcpy(&len, at, sizeof len);
     return (struct eb_str){at + sizeof len, len};

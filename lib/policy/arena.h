@@ -1,6 +1,7 @@
 /*
- * Memory of one policy: it grows by whole mappings, never moves and goes back to the system as one. References are 32 bit, so that an
- * entry is half the size that pointers would make it. (malloc would keep a freed policy: its threshold for mappings rises to 32 MiB.)
+ * Memory of one policy: it grows by whole mappings, never moves and goes back to the system as one.
+ * References are 32 bit, so that an entry is half the size that pointers would make it. (malloc would keep a
+ * freed policy: its threshold for mappings rises to 32 MiB.)
  */
 #ifndef EB_POLICY_ARENA_H
 #define EB_POLICY_ARENA_H

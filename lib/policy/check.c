@@ -68,7 +68,8 @@ static void check_name(struct eb_load *l) {
 static bool account_chars_ok(struct eb_str a) {
     for (size_t i = 0; i < a.n; i++) {
         char c = a.p[i];
-        if (!((c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_'))
+        if (!((c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' ||
+              c == '_'))
             return false;
     }
     return a.n > 0 && a.n <= ACCOUNT_MAX;
@@ -92,30 +93,36 @@ static void check_account(struct eb_load *l, struct eb_str a) {
     if (!account_chars_ok(a))
         report(l, EB_F_ACCOUNT, "use up to 128 letters, digits, `-` and `_`", "not the name of an account");
     else if (eb_str_eqz(a, "AUTH"))
-        report(l, EB_F_ACCOUNT, "name a data account", "no client may be placed into AUTH, where the callouts are");
+        report(l, EB_F_ACCOUNT, "name a data account",
+               "no client may be placed into AUTH, where the callouts are");
     else if (eb_str_eqz(a, "SYS") && !internal_nkey)
         report(l, EB_F_ACCOUNT, "name a data account, or make it an nkey entry with internal: true",
                "only an nkey entry with internal: true may be placed into SYS");
     else if (eb_str_eqz(a, "AUTHX") && !(internal_nkey && d->connections == EB_CONN_LEAF))
-        report(l, EB_F_ACCOUNT, "name a data account", "only an nkey entry with internal: true and connections: [leaf] may be placed into AUTHX");
+        report(l, EB_F_ACCOUNT, "name a data account",
+               "only an nkey entry with internal: true and connections: [leaf] may be placed into AUTHX");
     else if (!is_allowed_account(l->opt, a))
-        eb_load_report(l, EB_ERROR, d->line[EB_F_ACCOUNT], "account", "name one of them, or add it there", "%s is not in allowed-accounts",
-                       eb_quote(quoted, eb_draft_raw(d, EB_F_ACCOUNT)));
+        eb_load_report(l, EB_ERROR, d->line[EB_F_ACCOUNT], "account", "name one of them, or add it there",
+                       "%s is not in allowed-accounts", eb_quote(quoted, eb_draft_raw(d, EB_F_ACCOUNT)));
 }
 
 static void warn_wildcard(struct eb_load *l, enum eb_field f, struct eb_str v) {
     if (eb_str_has(v, '*'))
-        eb_load_report(l, EB_WARNING, l->draft.line[f], eb_field_name[f], NULL, "`*` is no wildcard here: the text is compared byte for byte");
+        eb_load_report(l, EB_WARNING, l->draft.line[f], eb_field_name[f], NULL,
+                       "`*` is no wildcard here: the text is compared byte for byte");
 }
 
-static void check_oauth2(struct eb_load *l, struct eb_policy_rec *r, struct eb_str subject, struct eb_str azp) {
+static void check_oauth2(struct eb_load *l, struct eb_policy_rec *r, struct eb_str subject,
+                         struct eb_str azp) {
     struct eb_draft *d = &l->draft;
     if (!is_given(d, EB_F_SUBJECT) && !is_given(d, EB_F_AZP))
-        eb_load_report(l, EB_ERROR, d->entry_line, NULL, "write azp: or subject:, or both", "the entry names no client");
+        eb_load_report(l, EB_ERROR, d->entry_line, NULL, "write azp: or subject:, or both",
+                       "the entry names no client");
     warn_wildcard(l, EB_F_SUBJECT, subject);
     warn_wildcard(l, EB_F_AZP, azp);
     struct eb_str scope = value_of(l, EB_F_SCOPE), issuer = value_of(l, EB_F_ISSUER);
-    if (scope.p && (scope.n > SCOPE_MAX || eb_str_has(scope, ' ') || eb_str_has(scope, '"') || eb_str_has(scope, '\\')))
+    if (scope.p &&
+        (scope.n > SCOPE_MAX || eb_str_has(scope, ' ') || eb_str_has(scope, '"') || eb_str_has(scope, '\\')))
         report(l, EB_F_SCOPE, "write one scope, without blanks and quotes", "not the name of one scope");
     size_t i = 0;
     while (issuer.p && i < l->opt->issuers_n && !eb_str_eq(l->opt->issuers[i], issuer))
@@ -126,7 +133,8 @@ static void check_oauth2(struct eb_load *l, struct eb_policy_rec *r, struct eb_s
         eb_buf_z(&mend, l->opt->issuers_n ? "known:" : "leave it out: none but the jwks block is configured");
         for (size_t k = 0; k < l->opt->issuers_n && k < 16; k++)
             eb_buf_printf(&mend, "%s `%.*s`", k ? "," : "", EB_STR_ARG(l->opt->issuers[k]));
-        eb_load_report(l, EB_ERROR, d->line[EB_F_ISSUER], "issuer", mend.p, "%s is not the name of a configured oauth2 issuer", eb_quote(quoted, issuer));
+        eb_load_report(l, EB_ERROR, d->line[EB_F_ISSUER], "issuer", mend.p,
+                       "%s is not the name of a configured oauth2 issuer", eb_quote(quoted, issuer));
     }
     r->issuer = issuer.p ? (uint16_t)(i + 1) : 0;
 }
@@ -146,7 +154,8 @@ static void check_mtls(struct eb_load *l, struct eb_policy_rec *r, struct eb_str
         if (id->n == 0)
             report(l, EB_F_IDENTITY, "write the name behind `=`", "the identity is empty");
         else if (eb_str_trim(*id).n != id->n)
-            report(l, EB_F_IDENTITY, "write it without: it is compared byte for byte", "a blank at the start or end of the name");
+            report(l, EB_F_IDENTITY, "write it without: it is compared byte for byte",
+                   "a blank at the start or end of the name");
         if ((k == EB_ID_O || k == EB_ID_OU) && !l->opt->allow_org_identity)
             report(l, EB_F_IDENTITY, "use CN=, EMAIL=, DNS= or URI=, or set mtls.allow-org-identity: true",
                    "an organisation is no identity: everybody in it would be one client");
@@ -155,8 +164,12 @@ static void check_mtls(struct eb_load *l, struct eb_policy_rec *r, struct eb_str
         return;
     }
     char quoted[100], mend[160];
-    (void)snprintf(mend, sizeof mend, "begin it with CN=, EMAIL=, DNS= or URI=, as in \"CN=%s\"", eb_key_path(quoted, eb_draft_raw(d, EB_F_IDENTITY)));
-    report(l, EB_F_IDENTITY, eb_str_has(eb_draft_raw(d, EB_F_IDENTITY), '=') ? "begin it with CN=, EMAIL=, DNS= or URI=, in capitals" : mend,
+    (void)snprintf(mend, sizeof mend, "begin it with CN=, EMAIL=, DNS= or URI=, as in \"CN=%s\"",
+                   eb_key_path(quoted, eb_draft_raw(d, EB_F_IDENTITY)));
+    report(l, EB_F_IDENTITY,
+           eb_str_has(eb_draft_raw(d, EB_F_IDENTITY), '=')
+               ? "begin it with CN=, EMAIL=, DNS= or URI=, in capitals"
+               : mend,
            "the identity has no type");
     *id = EB_STR_NONE;
 }
@@ -173,8 +186,9 @@ static struct eb_str check_nkey(struct eb_load *l, struct eb_str text, uint8_t r
         return eb_str_n(ret_key, EB_NKEY_RAW_LEN);
     char quoted[100];
     if (is_expanded(d, EB_F_PUBLIC_KEY)) /* the reason could show a part of the value */
-        eb_load_report(l, EB_ERROR, d->line[EB_F_PUBLIC_KEY], "public_key", "set it to the public key of a user: U…",
-                       "%s does not give the public key of a user", eb_quote(quoted, eb_draft_raw(d, EB_F_PUBLIC_KEY)));
+        eb_load_report(l, EB_ERROR, d->line[EB_F_PUBLIC_KEY], "public_key",
+                       "set it to the public key of a user: U…", "%s does not give the public key of a user",
+                       eb_quote(quoted, eb_draft_raw(d, EB_F_PUBLIC_KEY)));
     else
         report(l, EB_F_PUBLIC_KEY, "write the public key of a user: U…, 56 characters", l->err.text);
     return EB_STR_NONE;
@@ -182,23 +196,29 @@ static struct eb_str check_nkey(struct eb_load *l, struct eb_str text, uint8_t r
 
 static void check_client_id(struct eb_load *l, struct eb_str id) {
     struct eb_draft *d = &l->draft;
-    if (!id.p)
+    if (!id.p) {
+        d->len[EB_F_CLIENT_ID] = SIZE_MAX;
         return;
+    }
     bool was_bad = d->bad;
     d->bad = false;
     if (id.n > EB_POLICY_CLIENT_ID_MAX)
         report(l, EB_F_CLIENT_ID, "shorten it with `*`", "more than 128 bytes");
     else if (eb_str_has(id, '.') || eb_str_has(id, '>') || eb_str_has(id, ' '))
-        report(l, EB_F_CLIENT_ID, "write it without `.`, `>` and blanks; `*` stands for any text", "nats-server takes no such client id");
+        report(l, EB_F_CLIENT_ID, "write it without `.`, `>` and blanks; `*` stands for any text",
+               "nats-server takes no such client id");
     else if (strspn(id.p, "*") >= id.n)
-        report(l, EB_F_CLIENT_ID, "leave the key out: any id that nobody else binds may be used then", "the pattern would bind every client id");
+        report(l, EB_F_CLIENT_ID, "leave the key out: any id that nobody else binds may be used then",
+               "the pattern would bind every client id");
     if (d->bad) /* nothing to compare with others */
         d->len[EB_F_CLIENT_ID] = SIZE_MAX;
     d->bad |= was_bad;
     if (!(d->connections & EB_CONN_MQTT))
-        report(l, EB_F_CLIENT_ID, "add mqtt to connections, or leave it out", "the connections of the entry leave mqtt out");
+        report(l, EB_F_CLIENT_ID, "add mqtt to connections, or leave it out",
+               "the connections of the entry leave mqtt out");
     else if (d->method == EB_POLICY_NKEY)
-        eb_load_report(l, EB_WARNING, d->line[EB_F_CLIENT_ID], "mqtt_client_id", "leave it out", "an MQTT client cannot log in with an nkey");
+        eb_load_report(l, EB_WARNING, d->line[EB_F_CLIENT_ID], "mqtt_client_id", "leave it out",
+                       "an MQTT client cannot log in with an nkey");
 }
 
 static uint32_t find_name(const struct eb_load *l, uint64_t hash, unsigned method, struct eb_str name) {
@@ -213,13 +233,14 @@ static uint32_t find_name(const struct eb_load *l, uint64_t hash, unsigned metho
 }
 
 /* No other entry may have the name or the identity. */
-static void check_twice(struct eb_load *l, const struct eb_policy_rec *like, uint64_t name_hash, uint64_t id_hash, struct eb_str a,
-                        struct eb_str b) {
+static void check_twice(struct eb_load *l, const struct eb_policy_rec *like, uint64_t name_hash,
+                        uint64_t id_hash, struct eb_str a, struct eb_str b) {
     const struct eb_policy *p = l->policy;
     const struct eb_draft *d = &l->draft;
     uint32_t other = find_name(l, name_hash, d->method, eb_buf_get(&d->name));
     if (other)
-        eb_load_report(l, EB_ERROR, d->entry_line, NULL, "give each entry a name of its own", "the name is here a second time (first on line %u)",
+        eb_load_report(l, EB_ERROR, d->entry_line, NULL, "give each entry a name of its own",
+                       "the name is here a second time (first on line %u)",
                        (unsigned)eb_policy_rec(p, other - 1)->line);
     if (d->method == EB_POLICY_NOAUTH || (!a.p && !b.p))
         return;
@@ -228,22 +249,25 @@ static void check_twice(struct eb_load *l, const struct eb_policy_rec *like, uin
         return;
     const struct eb_policy_rec *o = eb_policy_rec(p, other - 1);
     struct eb_str name = eb_policy_str(p, o->name);
-    eb_load_report(l, EB_ERROR, d->entry_line, NULL, "keep one of them, with the permissions of both", "entry `%.*s` (line %u) has the same identity",
-                   EB_STR_ARG(name), (unsigned)o->line);
+    eb_load_report(l, EB_ERROR, d->entry_line, NULL, "keep one of them, with the permissions of both",
+                   "entry `%.*s` (line %u) has the same identity", EB_STR_ARG(name), (unsigned)o->line);
 }
 
-/* A bad entry is kept too, so that later ones are compared with it; the policy never leaves the loader then. */
-static bool store(struct eb_load *l, struct eb_policy_rec *r, uint64_t name_hash, uint64_t id_hash, struct eb_str a, struct eb_str b,
-                  struct eb_str account) {
+/* A bad entry is kept too, so that later ones are compared with it; the policy never leaves the loader then.
+ */
+static bool store(struct eb_load *l, struct eb_policy_rec *r, uint64_t name_hash, uint64_t id_hash,
+                  struct eb_str a, struct eb_str b, struct eb_str account) {
     struct eb_policy *p = l->policy;
     const struct eb_draft *d = &l->draft;
     struct eb_str scope = eb_draft_raw(d, EB_F_SCOPE), client_id = eb_draft_raw(d, EB_F_CLIENT_ID);
-    if (!eb_pages_grow(&p->recs, (p->n + 1) * sizeof *r) || !eb_arena_add(&p->arena, eb_buf_get(&d->name), &r->name) ||
+    if (!eb_pages_grow(&p->recs, (p->n + 1) * sizeof *r) ||
+        !eb_arena_add(&p->arena, eb_buf_get(&d->name), &r->name) ||
         (a.n && !eb_arena_add(&p->arena, a, &r->id_a)) || (b.n && !eb_arena_add(&p->arena, b, &r->id_b)) ||
         (client_id.n && !eb_arena_add(&p->arena, client_id, &r->client_id)))
         return eb_load_nomem(l);
-    if ((!d->bad && !eb_load_intern(l, eb_buf_get(&d->grants), &r->grants)) || !eb_load_intern(l, account, &r->account) ||
-        (scope.n && !eb_load_intern(l, scope, &r->scope)) || (d->src.n && !eb_load_intern(l, eb_buf_get(&d->src), &r->src)))
+    if ((!d->bad && !eb_load_intern(l, eb_buf_get(&d->grants), &r->grants)) ||
+        !eb_load_intern(l, account, &r->account) || (scope.n && !eb_load_intern(l, scope, &r->scope)) ||
+        (d->src.n && !eb_load_intern(l, eb_buf_get(&d->src), &r->src)))
         return false;
     *eb_policy_rec(p, p->n) = *r;
     uint32_t place = ++p->n;

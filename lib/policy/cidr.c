@@ -58,12 +58,14 @@ enum eb_rc eb_cidr_parse(struct eb_str text, struct eb_cidr *ret, struct eb_err 
         return EB_FAIL(reterr, EB_E_INVALID, "a single address: write %s/%u", z, full);
     int64_t bits;
     if (eb_num_i64(bits_text, 0, full, &bits) != EB_OK)
-        return EB_FAIL(reterr, EB_E_INVALID, "the number behind `/` must be 0 to %u: write %s/%u for one address", full, z, full);
+        return EB_FAIL(reterr, EB_E_INVALID,
+                       "the number behind `/` must be 0 to %u: write %s/%u for one address", full, z, full);
     c.bits = (uint8_t)bits;
     if (clear_host_bits(&c)) {
         char base[INET6_ADDRSTRLEN];
         (void)inet_ntop(family, c.addr, base, sizeof base);
-        return EB_FAIL(reterr, EB_E_INVALID, "%s is not the start of a /%u range: write %s/%u, or %s/%u for that one address", z,
+        return EB_FAIL(reterr, EB_E_INVALID,
+                       "%s is not the start of a /%u range: write %s/%u, or %s/%u for that one address", z,
                        (unsigned)c.bits, base, (unsigned)c.bits, z, full);
     }
     *ret = c;

@@ -1,6 +1,7 @@
 #include "policy/impl.h"
 
-#define SAME_PREFIX_MAX 256 /* patterns with the same text before their first `*`: what one look-up compares at most */
+#define SAME_PREFIX_MAX                                                                                      \
+    256 /* patterns with the same text before their first `*`: what one look-up compares at most */
 
 bool eb_glob_match(struct eb_str pattern, struct eb_str text) {
     size_t p = 0, t = 0, star = SIZE_MAX, mark = 0;
@@ -52,7 +53,8 @@ static size_t prefix_len(struct eb_str pattern) {
 
 static uint64_t pattern_hash(const struct eb_policy *p, struct eb_str pattern) {
     size_t n = prefix_len(pattern);
-    return eb_policy_hash(p, n < pattern.n ? EB_HASH_CLIENT_PREFIX : EB_HASH_CLIENT_ID, 0, (struct eb_str){pattern.p, n});
+    return eb_policy_hash(p, n < pattern.n ? EB_HASH_CLIENT_PREFIX : EB_HASH_CLIENT_ID, 0,
+                          (struct eb_str){pattern.p, n});
 }
 
 static uint32_t find_literal(const struct eb_policy *p, struct eb_str id) {
@@ -64,7 +66,8 @@ static uint32_t find_literal(const struct eb_policy *p, struct eb_str id) {
     return 0;
 }
 
-/* The first pattern with wildcards that meets text (an id, or a pattern where overlap is set); *ret_same counts those with the same prefix. */
+/* The first pattern with wildcards that meets text (an id, or a pattern where overlap is set); *ret_same
+ * counts those with the same prefix. */
 static uint32_t find_pattern(const struct eb_policy *p, struct eb_str text, bool overlap, size_t *ret_same) {
     size_t longest = overlap ? prefix_len(text) : text.n, same = 0;
     uint32_t found = 0;
@@ -115,8 +118,8 @@ static void report_taken(struct eb_load *l, uint32_t place, uint32_t other) {
     char quoted[100];
     set_place(l, r);
     eb_load_report(l, EB_ERROR, r->line, "mqtt_client_id", "write patterns that no id fits both of",
-                   "some client id is bound by this and by %s of entry `%.*s` (line %u) at once", eb_quote(quoted, pattern),
-                   EB_STR_ARG(name), (unsigned)o->line);
+                   "some client id is bound by this and by %s of entry `%.*s` (line %u) at once",
+                   eb_quote(quoted, pattern), EB_STR_ARG(name), (unsigned)o->line);
 }
 
 static bool add_one(struct eb_load *l, uint32_t place, struct eb_str pattern, bool wildcard) {
@@ -132,7 +135,8 @@ static bool add_one(struct eb_load *l, uint32_t place, struct eb_str pattern, bo
     }
     if (wildcard && same >= SAME_PREFIX_MAX) {
         set_place(l, r);
-        eb_load_report(l, EB_ERROR, r->line, "mqtt_client_id", "begin the patterns with what tells the clients apart",
+        eb_load_report(l, EB_ERROR, r->line, "mqtt_client_id",
+                       "begin the patterns with what tells the clients apart",
                        "more than %d patterns begin with the same text", SAME_PREFIX_MAX);
         return true;
     }
@@ -160,7 +164,8 @@ bool eb_client_ids_check(struct eb_load *l) {
         if (n < pattern.n)
             p->prefix_lens[n / 64] |= (uint64_t)1 << (n % 64);
     }
-    /* From short prefixes to long ones, then literals: what could meet one has a prefix of its text and is in the index by then. */
+    /* From short prefixes to long ones, then literals: what could meet one has a prefix of its text and is in
+     * the index by then. */
     for (size_t n = 0; n < EB_POLICY_CLIENT_ID_MAX; n++)
         if ((p->prefix_lens[n / 64] >> (n % 64) & 1) && !add_all(l, n))
             return false;

@@ -7,10 +7,16 @@
 #define SRC_MAX 256  /* ranges of an entry */
 #define CONNECTIONS_MAX 16
 
-const char *const eb_field_name[EB_F_COUNT] = {"azp",           "subject",  "issuer",      "required_scope", "identity", "public_key", "account",
-                                               "mqtt_client_id", "internal", "permissions", "connections",    "src"};
+const char *const eb_field_name[EB_F_COUNT] = {"azp",      "subject",     "issuer",      "required_scope",
+                                               "identity", "public_key",  "account",     "mqtt_client_id",
+                                               "internal", "permissions", "connections", "src"};
 
-enum { O = 1 << EB_POLICY_OAUTH2, M = 1 << EB_POLICY_MTLS, N = 1 << EB_POLICY_NKEY, ALL = O | M | N | 1 << EB_POLICY_NOAUTH };
+enum {
+    O = 1 << EB_POLICY_OAUTH2,
+    M = 1 << EB_POLICY_MTLS,
+    N = 1 << EB_POLICY_NKEY,
+    ALL = O | M | N | 1 << EB_POLICY_NOAUTH
+};
 static const unsigned field_methods[EB_F_COUNT] = {O, O, O, O, M, N, ALL, ALL, N, ALL, ALL, ALL};
 
 void eb_draft_reset(struct eb_draft *d, enum eb_policy_method method) {
@@ -37,17 +43,19 @@ void eb_draft_done(struct eb_draft *d) {
 }
 
 struct eb_str eb_draft_raw(const struct eb_draft *d, enum eb_field f) {
-    return d->line[f] && d->len[f] != SIZE_MAX ? (struct eb_str){d->text.p + d->off[f], d->len[f]} : EB_STR_NONE;
+    return d->line[f] && d->len[f] != SIZE_MAX ? (struct eb_str){d->text.p + d->off[f], d->len[f]}
+                                               : EB_STR_NONE;
 }
 
-bool eb_draft_list(struct eb_load *l, const struct eb_doc_event *first, const char *where, size_t max, eb_draft_item_fn item,
-                   unsigned arg) {
+bool eb_draft_list(struct eb_load *l, const struct eb_doc_event *first, const char *where, size_t max,
+                   eb_draft_item_fn item, unsigned arg) {
     struct eb_doc_event ev = *first;
     if (eb_doc_is_null(&ev))
         return true;
     if (ev.kind != EB_DOC_LIST) {
         char quoted[100], mend[128];
-        (void)snprintf(mend, sizeof mend, ev.kind == EB_DOC_SCALAR ? "write it as [%s]" : "write a list: [a, b]",
+        (void)snprintf(mend, sizeof mend,
+                       ev.kind == EB_DOC_SCALAR ? "write it as [%s]" : "write a list: [a, b]",
                        eb_quote(quoted, ev.text));
         for (char *c = mend; *c; c++)
             if (*c == '`')
@@ -61,8 +69,9 @@ bool eb_draft_list(struct eb_load *l, const struct eb_doc_event *first, const ch
         if (ev.kind == EB_DOC_LIST_END)
             return true;
         if (i == max)
-            eb_load_report(l, EB_ERROR, ev.line, where, "cover several with a wildcard, or write several entries",
-                           "more than %zu items", max);
+            eb_load_report(l, EB_ERROR, ev.line, where,
+                           "cover several with a wildcard, or write several entries", "more than %zu items",
+                           max);
         if (i >= max || ev.kind != EB_DOC_SCALAR || eb_doc_is_null(&ev)) {
             char at[160];
             (void)snprintf(at, sizeof at, "%s[%zu]", where, i);
@@ -81,11 +90,13 @@ static bool read_text(struct eb_load *l, const struct eb_doc_event *ev, enum eb_
     struct eb_draft *d = &l->draft;
     bool b;
     if (ev->kind != EB_DOC_SCALAR || eb_doc_is_null(ev) || eb_doc_bool(ev, &b)) {
-        eb_load_report(l, EB_ERROR, ev->line, eb_field_name[f], "write a text, in quotes where YAML would read something else", "no text");
+        eb_load_report(l, EB_ERROR, ev->line, eb_field_name[f],
+                       "write a text, in quotes where YAML would read something else", "no text");
         return eb_load_skip(l, ev);
     }
     if (ev->text.n > TEXT_MAX) {
-        eb_load_report(l, EB_ERROR, ev->line, eb_field_name[f], NULL, "%zu bytes: at most %d are taken", ev->text.n, TEXT_MAX);
+        eb_load_report(l, EB_ERROR, ev->line, eb_field_name[f], NULL, "%zu bytes: at most %d are taken",
+                       ev->text.n, TEXT_MAX);
         return true;
     }
     d->off[f] = d->text.n;
@@ -96,7 +107,8 @@ static bool read_text(struct eb_load *l, const struct eb_doc_event *ev, enum eb_
 
 static bool read_internal(struct eb_load *l, const struct eb_doc_event *ev) {
     if (!eb_doc_bool(ev, &l->draft.internal))
-        eb_load_report(l, EB_ERROR, ev->line, "internal", "write true or false, without quotes", "neither true nor false");
+        eb_load_report(l, EB_ERROR, ev->line, "internal", "write true or false, without quotes",
+                       "neither true nor false");
     return eb_load_skip(l, ev);
 }
 
@@ -110,15 +122,18 @@ static bool add_connection(struct eb_load *l, const struct eb_doc_event *ev, siz
             continue;
         if (1U << k == EB_CONN_LEAF && l->draft.method != EB_POLICY_NKEY)
             eb_load_report(l, EB_ERROR, ev->line, at, "give the leaf an entry under nkey",
-                           "leaf connections log in with an nkey; %s entries never get one", eb_policy_method_name(l->draft.method));
+                           "leaf connections log in with an nkey; %s entries never get one",
+                           eb_policy_method_name(l->draft.method));
         if (1U << k == EB_CONN_MQTT && l->draft.method == EB_POLICY_NKEY)
-            eb_load_report(l, EB_WARNING, ev->line, at, "leave it out", "an MQTT client cannot log in with an nkey");
+            eb_load_report(l, EB_WARNING, ev->line, at, "leave it out",
+                           "an MQTT client cannot log in with an nkey");
         l->draft.connections |= 1U << k;
         return true;
     }
     eb_auto_buf struct eb_buf mend = {0};
     eb_nearest_mend(ev->text, kinds, EB_COUNT_OF(kinds), &mend);
-    eb_load_report(l, EB_ERROR, ev->line, at, mend.p, "unknown kind of connection %s", eb_quote(quoted, ev->text));
+    eb_load_report(l, EB_ERROR, ev->line, at, mend.p, "unknown kind of connection %s",
+                   eb_quote(quoted, ev->text));
     return true;
 }
 
@@ -128,7 +143,8 @@ static bool read_connections(struct eb_load *l, const struct eb_doc_event *ev) {
     if (!eb_draft_list(l, ev, "connections", CONNECTIONS_MAX, add_connection, 0))
         return false;
     if (l->draft.connections == 0 && l->findings->errors == errors)
-        eb_load_report(l, EB_ERROR, line, "connections", "list the kinds, or leave the key out for all but leaf",
+        eb_load_report(l, EB_ERROR, line, "connections",
+                       "list the kinds, or leave the key out for all but leaf",
                        "an empty list lets nobody in");
     return true;
 }
@@ -175,15 +191,21 @@ static enum eb_field find_field(struct eb_load *l, const struct eb_doc_event *ev
             return (enum eb_field)f;
         }
         if (here)
-            eb_load_report(l, EB_ERROR, ev->line, eb_field_name[f], "keep one", "the key is here a second time (first on line %zu)", d->line[f]);
+            eb_load_report(l, EB_ERROR, ev->line, eb_field_name[f], "keep one",
+                           "the key is here a second time (first on line %zu)", d->line[f]);
         else
-            eb_load_report(l, EB_ERROR, ev->line, eb_field_name[f], "leave it out", "`%s` has no meaning for %s entries, only for %s", eb_field_name[f],
-                           eb_policy_method_name(d->method), field_methods[f] == O ? "oauth2" : field_methods[f] == M ? "mtls" : "nkey");
+            eb_load_report(l, EB_ERROR, ev->line, eb_field_name[f], "leave it out",
+                           "`%s` has no meaning for %s entries, only for %s", eb_field_name[f],
+                           eb_policy_method_name(d->method),
+                           field_methods[f] == O   ? "oauth2"
+                           : field_methods[f] == M ? "mtls"
+                                                   : "nkey");
         return EB_F_COUNT;
     }
     eb_auto_buf struct eb_buf mend = {0};
     eb_nearest_mend(ev->text, known, known_n, &mend);
-    eb_load_report(l, EB_ERROR, ev->line, eb_key_path(key, ev->text), mend.p, "unknown key %s", eb_quote(quoted, ev->text));
+    eb_load_report(l, EB_ERROR, ev->line, eb_key_path(key, ev->text), mend.p, "unknown key %s",
+                   eb_quote(quoted, ev->text));
     return EB_F_COUNT;
 }
 
@@ -209,7 +231,8 @@ static bool read_field(struct eb_load *l, enum eb_field f, const struct eb_doc_e
 bool eb_draft_read(struct eb_load *l, const struct eb_doc_event *first) {
     struct eb_doc_event ev = *first;
     if (ev.kind != EB_DOC_MAP) {
-        eb_load_report(l, EB_ERROR, ev.line, NULL, "write a mapping: { account: …, … }", "no mapping with the fields of an entry");
+        eb_load_report(l, EB_ERROR, ev.line, NULL, "write a mapping: { account: …, … }",
+                       "no mapping with the fields of an entry");
         l->draft.no_mapping = true;
         return eb_load_skip(l, &ev);
     }

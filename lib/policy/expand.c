@@ -35,12 +35,14 @@ static bool expand_one(struct eb_load *l, enum eb_field f, const char *name, str
         return false;
     }
     if (!value) {
-        eb_load_report(l, EB_ERROR, line, eb_field_name[f], "set the variable, or write the value itself", "`${%s}` is not set", name);
+        eb_load_report(l, EB_ERROR, line, eb_field_name[f], "set the variable, or write the value itself",
+                       "`${%s}` is not set", name);
         return false;
     }
     const char *bad = bad_value(eb_str(value));
     if (bad) {
-        eb_load_report(l, EB_ERROR, line, eb_field_name[f], "set it to a plain value", "the value of `${%s}` %s", name, bad);
+        eb_load_report(l, EB_ERROR, line, eb_field_name[f], "set it to a plain value",
+                       "the value of `${%s}` %s", name, bad);
         return false;
     }
     eb_buf_z(to, value);
@@ -62,8 +64,8 @@ bool eb_expand(struct eb_load *l, enum eb_field f, struct eb_str raw, struct eb_
             name[n++] = raw.p[at++];
         name[n] = '\0';
         if (n == 0 || at == raw.n || raw.p[at] != '}') {
-            eb_load_report(l, EB_ERROR, l->draft.line[f], eb_field_name[f], "write it as ${NAME}: letters, digits and `_`",
-                           "`${` begins no variable here");
+            eb_load_report(l, EB_ERROR, l->draft.line[f], eb_field_name[f],
+                           "write it as ${NAME}: letters, digits and `_`", "`${` begins no variable here");
             return false;
         }
         at++;

@@ -34,7 +34,8 @@ struct eb_policy_rec {
 
 struct eb_policy {
     atomic_uint refs;
-    uint8_t key[EB_POLICY_HASH_KEY]; /* of all its hashes: nobody outside can choose identities that collide */
+    uint8_t
+        key[EB_POLICY_HASH_KEY]; /* of all its hashes: nobody outside can choose identities that collide */
     struct eb_arena arena;
     struct eb_pages recs;
     uint32_t n;
@@ -42,9 +43,11 @@ struct eb_policy {
     uint32_t noauth;   /* 1 + place of the noauth entry, 0 = none */
     eb_ref *issuers;
     size_t issuers_n;
-    struct eb_index by_identity;  /* 1 + place of an entry */
-    struct eb_index by_client_id; /* the same: literal ids by themselves, patterns by the text before their first `*` */
-    uint64_t prefix_lens[EB_POLICY_CLIENT_ID_MAX / 64 + 1]; /* bit n: a pattern has n bytes before its first `*` */
+    struct eb_index by_identity; /* 1 + place of an entry */
+    struct eb_index
+        by_client_id; /* the same: literal ids by themselves, patterns by the text before their first `*` */
+    uint64_t
+        prefix_lens[EB_POLICY_CLIENT_ID_MAX / 64 + 1]; /* bit n: a pattern has n bytes before its first `*` */
 };
 
 static inline struct eb_policy_rec *eb_policy_rec(const struct eb_policy *p, uint32_t place) {
@@ -55,11 +58,21 @@ static inline struct eb_str eb_policy_str(const struct eb_policy *p, eb_ref ref)
 }
 
 /* Keyed hashes. The tag parts the kinds of key that share an index. */
-enum eb_hash_tag { EB_HASH_OAUTH2 = 1, EB_HASH_MTLS, EB_HASH_NKEY, EB_HASH_CLIENT_ID, EB_HASH_CLIENT_PREFIX, EB_HASH_NAME, EB_HASH_TEXT };
+enum eb_hash_tag {
+    EB_HASH_OAUTH2 = 1,
+    EB_HASH_MTLS,
+    EB_HASH_NKEY,
+    EB_HASH_CLIENT_ID,
+    EB_HASH_CLIENT_PREFIX,
+    EB_HASH_NAME,
+    EB_HASH_TEXT
+};
 uint64_t eb_policy_hash(const struct eb_policy *p, enum eb_hash_tag tag, unsigned more, struct eb_str s);
-uint64_t eb_policy_hash_oauth2(const struct eb_policy *p, unsigned issuer, struct eb_str subject, struct eb_str azp);
+uint64_t eb_policy_hash_oauth2(const struct eb_policy *p, unsigned issuer, struct eb_str subject,
+                               struct eb_str azp);
 /* 1 + place of the entry with this identity, 0 = none. */
-uint32_t eb_policy_find_id(const struct eb_policy *p, uint64_t hash, const struct eb_policy_rec *like, struct eb_str a, struct eb_str b);
+uint32_t eb_policy_find_id(const struct eb_policy *p, uint64_t hash, const struct eb_policy_rec *like,
+                           struct eb_str a, struct eb_str b);
 
 /* client_id.c */
 bool eb_glob_match(struct eb_str pattern, struct eb_str text);
@@ -103,8 +116,8 @@ struct eb_rules {
 struct eb_draft {
     enum eb_policy_method method;
     struct eb_buf name;
-    struct eb_buf text;                   /* all texts as they were written */
-    struct eb_buf expanded[EB_F_TEXTS];   /* with ${NAME} replaced */
+    struct eb_buf text;                                        /* all texts as they were written */
+    struct eb_buf expanded[EB_F_TEXTS];                        /* with ${NAME} replaced */
     size_t off[EB_F_COUNT], len[EB_F_COUNT], line[EB_F_COUNT]; /* line: 0 = not given */
     size_t entry_line;
     struct eb_rules rules[EB_SIDES];
@@ -122,8 +135,8 @@ struct eb_load {
     const struct eb_policy_options *opt;
     struct eb_findings *findings;
     struct eb_policy *policy;
-    enum eb_rc rc;     /* not EB_OK: the document cannot be read on */
-    struct eb_err err; /* of the last call that failed: large, so there is one for all calls */
+    enum eb_rc rc;            /* not EB_OK: the document cannot be read on */
+    struct eb_err err;        /* of the last call that failed: large, so there is one for all calls */
     struct eb_index names;    /* 1 + place */
     struct eb_index interned; /* eb_ref */
     const char *section;
@@ -132,10 +145,11 @@ struct eb_load {
 };
 
 /*
- * Reports at section.entry.where (where NULL or "" = the entry itself). The functions that read return false where loading cannot go on.
+ * Reports at section.entry.where (where NULL or "" = the entry itself). The functions that read return false
+ * where loading cannot go on.
  */
-void eb_load_report(struct eb_load *l, enum eb_severity severity, size_t line, const char *where, const char *mend,
-                    const char *fmt, ...) EB_PRINTF(6, 7);
+void eb_load_report(struct eb_load *l, enum eb_severity severity, size_t line, const char *where,
+                    const char *mend, const char *fmt, ...) EB_PRINTF(6, 7);
 bool eb_load_next(struct eb_load *l, struct eb_doc_event *ev);
 bool eb_load_skip(struct eb_load *l, const struct eb_doc_event *ev);
 bool eb_load_nomem(struct eb_load *l); /* always false */
@@ -148,7 +162,8 @@ bool eb_draft_read(struct eb_load *l, const struct eb_doc_event *ev);
 bool eb_draft_permissions(struct eb_load *l, const struct eb_doc_event *ev);
 /* Calls item for each member of the list that ev begins; null is an empty list. */
 typedef bool (*eb_draft_item_fn)(struct eb_load *l, const struct eb_doc_event *ev, size_t i, unsigned arg);
-bool eb_draft_list(struct eb_load *l, const struct eb_doc_event *ev, const char *where, size_t max, eb_draft_item_fn item, unsigned arg);
+bool eb_draft_list(struct eb_load *l, const struct eb_doc_event *ev, const char *where, size_t max,
+                   eb_draft_item_fn item, unsigned arg);
 void eb_draft_reset(struct eb_draft *d, enum eb_policy_method method);
 void eb_draft_done(struct eb_draft *d);
 struct eb_str eb_draft_raw(const struct eb_draft *d, enum eb_field f);
@@ -168,8 +183,8 @@ bool eb_expand(struct eb_load *l, enum eb_field f, struct eb_str raw, struct eb_
 void eb_nearest_mend(struct eb_str unknown, const char *const *known, size_t known_n, struct eb_buf *to);
 
 /*
- * grants.c: the wire form of the draft's permissions into d->grants: two uint32_t, the length of what NATS clients get and the offset of
- * what MQTT clients get, and the text of both; the middle is shared.
+ * grants.c: the wire form of the draft's permissions into d->grants: two uint32_t, the length of what NATS
+ * clients get and the offset of what MQTT clients get, and the text of both; the middle is shared.
  */
 void eb_grants_write(struct eb_load *l);
 

@@ -1,4 +1,5 @@
-/* A hash index of 32-bit values (open addressing, linear probing); the caller compares, the index only finds candidates. */
+/* A hash index of 32-bit values (open addressing, linear probing); the caller compares, the index only finds
+ * candidates. */
 #ifndef EB_POLICY_INDEX_H
 #define EB_POLICY_INDEX_H
 
@@ -19,8 +20,8 @@ struct eb_index {
 EB_MUSTCHECK bool eb_index_add(struct eb_index *ix, uint64_t hash, uint32_t value);
 void eb_index_done(struct eb_index *ix);
 /*
- * The next candidate for a hash, 0 = none: `for (at = eb_index_start(ix, hash); (v = eb_index_next(ix, hash, &at)) != 0;)`. It may
- * also be another key's.
+ * The next candidate for a hash, 0 = none: `for (at = eb_index_start(ix, hash); (v = eb_index_next(ix, hash,
+ * &at)) != 0;)`. It may also be another key's.
  */
 static inline uint32_t eb_index_start(const struct eb_index *ix, uint64_t hash) {
     return ix->cap ? (uint32_t)hash & (ix->cap - 1) : 0;

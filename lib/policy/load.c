@@ -30,13 +30,13 @@ const char *eb_key_path(char to[100], struct eb_str key) {
     return to;
 }
 
-void eb_load_report(struct eb_load *l, enum eb_severity severity, size_t line, const char *where, const char *mend,
-                    const char *fmt, ...) {
+void eb_load_report(struct eb_load *l, enum eb_severity severity, size_t line, const char *where,
+                    const char *mend, const char *fmt, ...) {
     if (severity == EB_ERROR)
         l->draft.bad = true;
     char path[sizeof l->entry + 128], text[512];
-    (void)snprintf(path, sizeof path, "%s%s%s%s%s", l->section ? l->section : "", l->entry[0] ? "." : "", l->entry,
-                   l->section && where && where[0] ? "." : "", where ? where : "");
+    (void)snprintf(path, sizeof path, "%s%s%s%s%s", l->section ? l->section : "", l->entry[0] ? "." : "",
+                   l->entry, l->section && where && where[0] ? "." : "", where ? where : "");
     va_list ap;
     va_start(ap, fmt);
     (void)vsnprintf(text, sizeof text, fmt, ap);
@@ -63,7 +63,8 @@ static bool reader_failed(struct eb_load *l, enum eb_rc rc) {
     }
     rest = eb_str_trim(rest);
     l->rc = rc;
-    eb_findings_add(l->findings, EB_ERROR, eb_doc_name(l->doc), (size_t)line, "", NULL, "%.*s", EB_STR_ARG(rest));
+    eb_findings_add(l->findings, EB_ERROR, eb_doc_name(l->doc), (size_t)line, "", NULL, "%.*s",
+                    EB_STR_ARG(rest));
     return false;
 }
 
@@ -108,6 +109,8 @@ static bool read_entry(struct eb_load *l, struct eb_str name, enum eb_policy_met
     eb_draft_reset(&l->draft, method);
     l->draft.entry_line = line;
     eb_buf_str(&l->draft.name, name);
+    if (!eb_buf_ok(&l->draft.name))
+        return eb_load_nomem(l);
     return eb_draft_read(l, value) && (l->draft.no_mapping || eb_draft_commit(l));
 }
 
@@ -117,7 +120,8 @@ static bool read_section(struct eb_load *l, enum eb_policy_method method, const 
     if (eb_doc_is_null(&ev))
         return true;
     if (ev.kind != EB_DOC_MAP) {
-        eb_load_report(l, EB_ERROR, ev.line, NULL, "write a mapping: { <name>: { … } }", "no mapping of names to entries");
+        eb_load_report(l, EB_ERROR, ev.line, NULL, "write a mapping: { <name>: { … } }",
+                       "no mapping of names to entries");
         return eb_load_skip(l, &ev);
     }
     eb_auto_buf struct eb_buf name = {0};
@@ -146,7 +150,8 @@ static bool read_document(struct eb_load *l) {
         return false;
     if (ev.kind != EB_DOC_MAP) {
         bool empty = ev.kind == EB_DOC_END || eb_doc_is_null(&ev);
-        eb_load_report(l, EB_ERROR, ev.line, NULL, "write a mapping with oauth2, mtls, nkey, noauth, or {} to refuse everybody",
+        eb_load_report(l, EB_ERROR, ev.line, NULL,
+                       "write a mapping with oauth2, mtls, nkey, noauth, or {} to refuse everybody",
                        empty ? "the document is empty" : "the document is no mapping");
         return ev.kind == EB_DOC_END || eb_load_skip(l, &ev);
     }
@@ -163,8 +168,10 @@ static bool read_document(struct eb_load *l) {
             eb_auto_buf struct eb_buf mend = {0};
             if (m == SECTIONS)
                 eb_nearest_mend(ev.text, sections, SECTIONS, &mend);
-            eb_load_report(l, EB_ERROR, ev.line, eb_key_path(key, ev.text), m == SECTIONS ? mend.p : "write all of it under one key",
-                           m == SECTIONS ? "unknown key %s" : "%s is here a second time", eb_quote(quoted, ev.text));
+            eb_load_report(l, EB_ERROR, ev.line, eb_key_path(key, ev.text),
+                           m == SECTIONS ? mend.p : "write all of it under one key",
+                           m == SECTIONS ? "unknown key %s" : "%s is here a second time",
+                           eb_quote(quoted, ev.text));
             if (!eb_load_next(l, &ev) || !eb_load_skip(l, &ev))
                 return false;
             continue;
@@ -173,8 +180,9 @@ static bool read_document(struct eb_load *l) {
         seen[m] = ev.line;
         if (!eb_load_next(l, &ev))
             return false;
-        if (m != EB_POLICY_NOAUTH ? !read_section(l, (enum eb_policy_method)m, &ev)
-                                  : !eb_doc_is_null(&ev) && !read_entry(l, EB_STR("noauth"), EB_POLICY_NOAUTH, seen[m], &ev))
+        if (m != EB_POLICY_NOAUTH
+                ? !read_section(l, (enum eb_policy_method)m, &ev)
+                : !eb_doc_is_null(&ev) && !read_entry(l, EB_STR("noauth"), EB_POLICY_NOAUTH, seen[m], &ev))
             return false;
         l->section = NULL;
     }
@@ -232,7 +240,8 @@ enum eb_rc eb_policy_load(struct eb_doc *doc, const struct eb_policy_options *op
         return EB_E_INVALID;
     if (l.policy->n == 0) {
         l.section = NULL;
-        eb_load_report(&l, EB_WARNING, 1, NULL, "add entries for those who shall get in", "no entries: every client is refused");
+        eb_load_report(&l, EB_WARNING, 1, NULL, "add entries for those who shall get in",
+                       "no entries: every client is refused");
     }
     *ret = EB_TAKE(l.policy);
     return EB_OK;

@@ -32,7 +32,8 @@ static size_t distance(struct eb_str a, struct eb_str b) {
 /* Edits, or 1 where one is how the other begins: `publish` means `pub`. */
 static size_t apart(struct eb_str a, struct eb_str b) {
     size_t n = a.n < b.n ? a.n : b.n;
-    size_t edits = distance(a, b), begins = n < 3 ? SIZE_MAX : distance((struct eb_str){a.p, n}, (struct eb_str){b.p, n});
+    size_t edits = distance(a, b),
+           begins = n < 3 ? SIZE_MAX : distance((struct eb_str){a.p, n}, (struct eb_str){b.p, n});
     return begins == 0 && edits > 1 ? 1 : edits;
 }
 

@@ -36,7 +36,8 @@ const char *eb_policy_method_name(enum eb_policy_method m) {
 static uint64_t hash_of(const struct eb_policy *p, const void *s, size_t n) {
     uint8_t out[crypto_shorthash_BYTES];
     uint64_t h;
-    _Static_assert(sizeof out == sizeof h && EB_POLICY_HASH_KEY == crypto_shorthash_KEYBYTES, "SipHash-2-4 sizes");
+    _Static_assert(sizeof out == sizeof h && EB_POLICY_HASH_KEY == crypto_shorthash_KEYBYTES,
+                   "SipHash-2-4 sizes");
     (void)crypto_shorthash(out, n ? s : (const void *)"", n, p->key);
     memcpy(&h, out, sizeof h);
     return h;
@@ -46,14 +47,15 @@ uint64_t eb_policy_hash(const struct eb_policy *p, enum eb_hash_tag tag, unsigne
     return hash_of(p, s.p, s.n) ^ ((uint64_t)more << 8 | tag) * 0x9e3779b97f4a7c15U;
 }
 
-uint64_t eb_policy_hash_oauth2(const struct eb_policy *p, unsigned issuer, struct eb_str subject, struct eb_str azp) {
-    uint64_t parts[3] = {subject.n ? hash_of(p, subject.p, subject.n) : 0, azp.n ? hash_of(p, azp.p, azp.n) : 0,
-                         (uint64_t)issuer << 8 | EB_HASH_OAUTH2};
+uint64_t eb_policy_hash_oauth2(const struct eb_policy *p, unsigned issuer, struct eb_str subject,
+                               struct eb_str azp) {
+    uint64_t parts[3] = {subject.n ? hash_of(p, subject.p, subject.n) : 0,
+                         azp.n ? hash_of(p, azp.p, azp.n) : 0, (uint64_t)issuer << 8 | EB_HASH_OAUTH2};
     return hash_of(p, parts, sizeof parts);
 }
 
-uint32_t eb_policy_find_id(const struct eb_policy *p, uint64_t hash, const struct eb_policy_rec *like, struct eb_str a,
-                           struct eb_str b) {
+uint32_t eb_policy_find_id(const struct eb_policy *p, uint64_t hash, const struct eb_policy_rec *like,
+                           struct eb_str a, struct eb_str b) {
     uint32_t at = eb_index_start(&p->by_identity, hash), v;
     while ((v = eb_index_next(&p->by_identity, hash, &at)) != 0) {
         const struct eb_policy_rec *r = eb_policy_rec(p, v - 1);
@@ -89,7 +91,8 @@ size_t eb_policy_count(const struct eb_policy *p, enum eb_policy_method m) {
 }
 
 size_t eb_policy_bytes(const struct eb_policy *p) {
-    return eb_arena_bytes(&p->arena) + p->n * sizeof(struct eb_policy_rec) + p->by_identity.pages.bytes + p->by_client_id.pages.bytes;
+    return eb_arena_bytes(&p->arena) + p->n * sizeof(struct eb_policy_rec) + p->by_identity.pages.bytes +
+           p->by_client_id.pages.bytes;
 }
 
 static bool find_oauth2(const struct eb_policy *p, unsigned issuer, struct eb_str subject, struct eb_str azp,
@@ -99,8 +102,8 @@ static bool find_oauth2(const struct eb_policy *p, unsigned issuer, struct eb_st
     return v && eb_policy_at(p, v - 1, ret);
 }
 
-bool eb_policy_find_oauth2(const struct eb_policy *p, struct eb_str issuer, struct eb_str subject, struct eb_str azp,
-                           struct eb_policy_entry *ret) {
+bool eb_policy_find_oauth2(const struct eb_policy *p, struct eb_str issuer, struct eb_str subject,
+                           struct eb_str azp, struct eb_policy_entry *ret) {
     unsigned place = 0;
     if (issuer.n) {
         while (place < p->issuers_n && !eb_str_eq(eb_policy_str(p, p->issuers[place]), issuer))
@@ -113,12 +116,14 @@ bool eb_policy_find_oauth2(const struct eb_policy *p, struct eb_str issuer, stru
            (azp.n && find_oauth2(p, place, EB_STR_NONE, azp, ret));
 }
 
-bool eb_policy_find_mtls(const struct eb_policy *p, struct eb_str kind, struct eb_str value, struct eb_policy_entry *ret) {
+bool eb_policy_find_mtls(const struct eb_policy *p, struct eb_str kind, struct eb_str value,
+                         struct eb_policy_entry *ret) {
     for (unsigned k = 0; k < EB_ID_KINDS; k++) {
         if (!eb_str_eqz(kind, eb_identity_prefix[k]))
             continue;
         struct eb_policy_rec like = {.method = EB_POLICY_MTLS, .id_kind = (uint8_t)k};
-        uint32_t v = eb_policy_find_id(p, eb_policy_hash(p, EB_HASH_MTLS, k, value), &like, value, EB_STR_NONE);
+        uint32_t v =
+            eb_policy_find_id(p, eb_policy_hash(p, EB_HASH_MTLS, k, value), &like, value, EB_STR_NONE);
         return v && eb_policy_at(p, v - 1, ret);
     }
     return false;

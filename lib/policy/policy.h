@@ -1,6 +1,6 @@
 /*
- * The permissions document: loaded as a stream, validated as a whole, then immutable and looked up by identity.
- * Source: design of the project (docs/authentication.md); NATS user JWT permissions.
+ * The permissions document: loaded as a stream, validated as a whole, then immutable and looked up by
+ * identity. Source: design of the project (docs/authentication.md); NATS user JWT permissions.
  */
 #ifndef EB_POLICY_POLICY_H
 #define EB_POLICY_POLICY_H
@@ -16,11 +16,12 @@ struct eb_policy; /* immutable, shared by reference count, any thread */
 
 #define EB_POLICY_MAX ((size_t)64 << 20) /* bytes of a document */
 
-/* Returns the value of an environment variable, NULL where it is unset or must not be used. is_secret is set for a secret's name. */
+/* Returns the value of an environment variable, NULL where it is unset or must not be used. is_secret is set
+ * for a secret's name. */
 typedef const char *(*eb_policy_env_fn)(void *ctx, const char *name, bool *is_secret);
 
 struct eb_policy_options {
-    eb_policy_env_fn env;  /* for ${NAME}; NULL = no expansion known: every ${NAME} is an error */
+    eb_policy_env_fn env; /* for ${NAME}; NULL = no expansion known: every ${NAME} is an error */
     void *env_ctx;
     const struct eb_str *issuers; /* names of the configured oauth2 issuers that `issuer:` may name */
     size_t issuers_n;
@@ -30,11 +31,12 @@ struct eb_policy_options {
 };
 
 /*
- * Reads and validates a whole document. Where any finding is an error, EB_E_INVALID and *ret untouched. EB_E_IO, EB_E_TOO_LARGE, EB_E_NOMEM,
- * EB_E_MALFORMED (each also a finding, so that findings alone tell everything).
+ * Reads and validates a whole document. Where any finding is an error, EB_E_INVALID and *ret untouched.
+ * EB_E_IO, EB_E_TOO_LARGE, EB_E_NOMEM, EB_E_MALFORMED (each also a finding, so that findings alone tell
+ * everything).
  */
-EB_MUSTCHECK enum eb_rc eb_policy_load(struct eb_doc *doc, const struct eb_policy_options *opt, struct eb_policy **ret,
-                                       struct eb_findings *findings);
+EB_MUSTCHECK enum eb_rc eb_policy_load(struct eb_doc *doc, const struct eb_policy_options *opt,
+                                       struct eb_policy **ret, struct eb_findings *findings);
 struct eb_policy *eb_policy_ref(struct eb_policy *p);
 void eb_policy_unref(struct eb_policy *p);
 EB_DEFINE_CLEANUP(struct eb_policy, eb_policy_unref);
@@ -51,15 +53,18 @@ struct eb_policy_entry {
     enum eb_policy_method method;
     struct eb_str name, account;
     struct eb_str required_scope; /* {NULL, 0} = none */
-    struct eb_str grants_json;      /* members `"sub":{…},"pub":{…}` and `"resp":{…}` where given, in any order: go into the user JWT as they are */
-    struct eb_str grants_mqtt_json; /* the same for a connection that speaks MQTT */
-    unsigned connections;         /* EB_CONN_* bits */
+    /* Members `"sub":{…},"pub":{…}`, and `"resp":{…}` where given, in any order: go into the user JWT as they
+     * are. */
+    struct eb_str grants_json;
+    struct eb_str grants_mqtt_json; /* the same for a connection that speaks MQTT, see eb_policy_grants */
+    unsigned connections;           /* EB_CONN_* bits */
     bool internal;
 };
 
 /*
- * The grants for a connection of this kind (one EB_CONN_ bit). They differ: an MQTT client is never denied subscribing `$MQTT.>`, its own
- * delivery needs it; all others are, unless a rule names it. Never empty; borrowed as the entry is.
+ * The grants for a connection of this kind (one EB_CONN_ bit). They differ: an MQTT client is never denied
+ * subscribing `$MQTT.>`, its own delivery needs it; all others are, unless a rule names it. Never empty;
+ * borrowed as the entry is.
  */
 struct eb_str eb_policy_grants(const struct eb_policy_entry *e, unsigned conn);
 
@@ -70,20 +75,28 @@ bool eb_policy_at(const struct eb_policy *p, size_t index, struct eb_policy_entr
 size_t eb_policy_bytes(const struct eb_policy *p);
 
 /* Look-ups: true and *ret filled, or false. */
-/* oauth2: entry with subject and azp both equal, then subject only, then azp only, among the issuer's entries. Absent claims are {NULL, 0}. */
-bool eb_policy_find_oauth2(const struct eb_policy *p, struct eb_str issuer, struct eb_str subject, struct eb_str azp,
-                           struct eb_policy_entry *ret);
+/*
+ * oauth2: entry with subject and azp both equal, then subject only, then azp only, among the issuer's
+ * entries. An absent claim is {NULL, 0}; so is the issuer of the `jwks` block, which an entry without
+ * `issuer:` belongs to.
+ */
+bool eb_policy_find_oauth2(const struct eb_policy *p, struct eb_str issuer, struct eb_str subject,
+                           struct eb_str azp, struct eb_policy_entry *ret);
 /* mtls: typed identity, e.g. "CN=" and "mqtt-client.csc" as kind prefix and value. */
-bool eb_policy_find_mtls(const struct eb_policy *p, struct eb_str kind, struct eb_str value, struct eb_policy_entry *ret);
+bool eb_policy_find_mtls(const struct eb_policy *p, struct eb_str kind, struct eb_str value,
+                         struct eb_policy_entry *ret);
 bool eb_policy_find_nkey(const struct eb_policy *p, const uint8_t key[32], struct eb_policy_entry *ret);
 bool eb_policy_noauth(const struct eb_policy *p, struct eb_policy_entry *ret);
 
 /*
- * Checks that the entry may be used by this connection, which nats-server does not: kind of connection (leaf included), source
- * address (IPv4 or IPv6 text; an unreadable one refuses where src is given), MQTT client id (the entry's own pattern; and an id that another entry binds
- * refuses). conn: one EB_CONN_ bit, 0 for an unknown kind, which refuses. EB_E_LEAF_REFUSED, EB_E_CONNECTION_TYPE, EB_E_SRC, EB_E_CLIENT_ID.
+ * Checks that the entry may be used by this connection, which nats-server does not: kind of connection (leaf
+ * included), source address (IPv4 or IPv6 text; an unreadable one refuses where src is given), MQTT client id
+ * (the entry's own pattern; and an id that another entry binds refuses). conn: one EB_CONN_ bit, 0 for an
+ * unknown kind, which refuses. EB_E_LEAF_REFUSED, EB_E_CONNECTION_TYPE, EB_E_SRC, EB_E_CLIENT_ID;
+ * EB_E_INTERNAL for an entry of another policy.
  */
-EB_MUSTCHECK enum eb_rc eb_policy_admit(const struct eb_policy *p, const struct eb_policy_entry *e, unsigned conn, struct eb_str host,
-                                        struct eb_str mqtt_id, struct eb_err *reterr);
+EB_MUSTCHECK enum eb_rc eb_policy_admit(const struct eb_policy *p, const struct eb_policy_entry *e,
+                                        unsigned conn, struct eb_str host, struct eb_str mqtt_id,
+                                        struct eb_err *reterr);
 
 #endif

@@ -6,20 +6,21 @@
 #include "policy/impl.h"
 #include "subject/subject.h"
 
-#define RULES_MAX 1024                  /* of one list */
-#define COMPARED_MAX 64                 /* rules of a list that are compared with those of another */
-#define RESP_MAX ((int64_t)1000000)     /* answers to one request */
+#define RULES_MAX 1024              /* of one list */
+#define COMPARED_MAX 64             /* rules of a list that are compared with those of another */
+#define RESP_MAX ((int64_t)1000000) /* answers to one request */
 #define TTL_MAX_NS ((int64_t)86400 * 1000000000)
-#define RESP_MAX_DEFAULT 1              /* what nats-server takes where nothing is given */
+#define RESP_MAX_DEFAULT 1 /* what nats-server takes where nothing is given */
 #define RESP_TTL_DEFAULT_NS ((int64_t)120 * 1000000000)
 
-const char *const eb_side_path[EB_SIDES] = {"permissions.pub.allow", "permissions.pub.deny", "permissions.sub.allow", "permissions.sub.deny"};
+const char *const eb_side_path[EB_SIDES] = {"permissions.pub.allow", "permissions.pub.deny",
+                                            "permissions.sub.allow", "permissions.sub.deny"};
 
 /* Keys of a mapping: calls back for known ones, reports the others. */
 typedef bool (*key_fn)(struct eb_load *l, unsigned key, const struct eb_doc_event *value, unsigned arg);
 
-static bool read_mapping(struct eb_load *l, const struct eb_doc_event *first, const char *where, const char *const *keys, size_t keys_n,
-                         key_fn fn, unsigned arg) {
+static bool read_mapping(struct eb_load *l, const struct eb_doc_event *first, const char *where,
+                         const char *const *keys, size_t keys_n, key_fn fn, unsigned arg) {
     struct eb_doc_event ev = *first;
     unsigned seen = 0;
     char path[200], key_text[100], quoted[100];
@@ -42,7 +43,8 @@ static bool read_mapping(struct eb_load *l, const struct eb_doc_event *first, co
                 eb_nearest_mend(ev.text, keys, keys_n, &mend);
             (void)snprintf(path, sizeof path, "%s.%s", where, eb_key_path(key_text, ev.text));
             eb_load_report(l, EB_ERROR, ev.line, path, k == keys_n ? mend.p : "keep one",
-                           k == keys_n ? "unknown key %s" : "the key %s is here a second time", eb_quote(quoted, ev.text));
+                           k == keys_n ? "unknown key %s" : "the key %s is here a second time",
+                           eb_quote(quoted, ev.text));
         }
         seen |= k < keys_n ? 1U << k : 0;
         if (!eb_load_next(l, &ev) || !(use ? fn(l, k, &ev, arg) : eb_load_skip(l, &ev)))
@@ -62,7 +64,8 @@ static bool add_rule(struct eb_load *l, const struct eb_doc_event *ev, size_t i,
         r->v = v;
         r->cap = cap;
     }
-    r->v[r->n++] = (struct eb_rule){.off = d->text.n, .n = ev->text.n, .line = ev->line, .subject_n = ev->text.n};
+    r->v[r->n++] =
+        (struct eb_rule){.off = d->text.n, .n = ev->text.n, .line = ev->line, .subject_n = ev->text.n};
     eb_buf_str(&d->text, ev->text);
     return eb_buf_ok(&d->text) || eb_load_nomem(l);
 }
@@ -77,10 +80,12 @@ static bool read_resp(struct eb_load *l, unsigned key, const struct eb_doc_event
     struct eb_draft *d = &l->draft;
     bool scalar = ev->kind == EB_DOC_SCALAR;
     if (key == 0 && (!scalar || eb_num_i64(ev->text, 1, RESP_MAX, &d->resp_max) != EB_OK))
-        eb_load_report(l, EB_ERROR, ev->line, "permissions.resp.max", "write how many answers one request may get: 1 to 1000000",
-                       "no such number");
-    if (key == 1 && (!scalar || eb_num_duration(ev->text, &d->resp_ttl_ns) != EB_OK || d->resp_ttl_ns <= 0 || d->resp_ttl_ns > TTL_MAX_NS))
-        eb_load_report(l, EB_ERROR, ev->line, "permissions.resp.ttl", "write a duration as 5s or 2m, or a number of seconds, up to 24h",
+        eb_load_report(l, EB_ERROR, ev->line, "permissions.resp.max",
+                       "write how many answers one request may get: 1 to 1000000", "no such number");
+    if (key == 1 && (!scalar || eb_num_duration(ev->text, &d->resp_ttl_ns) != EB_OK || d->resp_ttl_ns <= 0 ||
+                     d->resp_ttl_ns > TTL_MAX_NS))
+        eb_load_report(l, EB_ERROR, ev->line, "permissions.resp.ttl",
+                       "write a duration as 5s or 2m, or a number of seconds, up to 24h",
                        "no duration that can be used");
     return eb_load_skip(l, ev);
 }
@@ -91,7 +96,8 @@ static bool read_part(struct eb_load *l, unsigned key, const struct eb_doc_event
     if (eb_doc_is_null(ev))
         return true; /* grants nothing, as if it were absent */
     if (key < 2)
-        return read_mapping(l, ev, key ? "permissions.sub" : "permissions.pub", lists, 2, read_list, key ? EB_SUB_ALLOW : EB_PUB_ALLOW);
+        return read_mapping(l, ev, key ? "permissions.sub" : "permissions.pub", lists, 2, read_list,
+                            key ? EB_SUB_ALLOW : EB_PUB_ALLOW);
     struct eb_draft *d = &l->draft;
     d->has_resp = true;
     d->resp_max = RESP_MAX_DEFAULT;
@@ -102,7 +108,8 @@ static bool read_part(struct eb_load *l, unsigned key, const struct eb_doc_event
 bool eb_draft_permissions(struct eb_load *l, const struct eb_doc_event *ev) {
     static const char *const parts[] = {"pub", "sub", "resp"};
     if (eb_doc_is_null(ev)) { /* could mean all or nothing */
-        eb_load_report(l, EB_ERROR, ev->line, "permissions", "write {} to grant nothing, or leave the key out for the account's own subjects",
+        eb_load_report(l, EB_ERROR, ev->line, "permissions",
+                       "write {} to grant nothing, or leave the key out for the account's own subjects",
                        "no value");
         return true;
     }
@@ -119,7 +126,8 @@ static bool looks_like_mqtt(struct eb_str s) {
         if ((s.p[i] == '+' || s.p[i] == '#') && first && last)
             return true;
         /* `//` stands for a dot and `/` alone for an empty level; buckets (`$KV…`) may have it in a key. */
-        if (s.p[i] == '/' && before != '/' && after != '/' && !(before == '.' && after == '.') && s.p[0] != '$')
+        if (s.p[i] == '/' && before != '/' && after != '/' && !(before == '.' && after == '.') &&
+            s.p[0] != '$')
             return true;
     }
     return false;
@@ -144,11 +152,13 @@ static void report_mqtt(struct eb_load *l, size_t line, const char *at, struct e
     }
     if (!have)
         eb_buf_z(&mend, "`.` between levels, `*` for `+`, and `>` for `#`");
-    eb_load_report(l, EB_ERROR, line, at, mend.p, "%s is written as an MQTT topic; permissions are in NATS form", eb_quote(quoted, s));
+    eb_load_report(l, EB_ERROR, line, at, mend.p,
+                   "%s is written as an MQTT topic; permissions are in NATS form", eb_quote(quoted, s));
 }
 
 static bool queue_ok(struct eb_str queue) {
-    return queue.n && queue.n <= EB_POLICY_NAME_MAX && !eb_str_has(queue, ' ') && !eb_utf8_has_control(queue) && eb_utf8_valid(queue);
+    return queue.n && queue.n <= EB_POLICY_NAME_MAX && !eb_str_has(queue, ' ') &&
+           !eb_utf8_has_control(queue) && eb_utf8_valid(queue);
 }
 
 static bool has_expansion(struct eb_str s) {
@@ -171,8 +181,8 @@ static void check_rule(struct eb_load *l, enum eb_side side, size_t i) {
     }
     (void)snprintf(at, sizeof at, "%s[%zu]", eb_side_path[side], i);
     if (pub_queue)
-        eb_load_report(l, EB_ERROR, r->line, at, "write the subject only", "%s has a blank: only a subscription can name a queue group",
-                       eb_quote(quoted, whole));
+        eb_load_report(l, EB_ERROR, r->line, at, "write the subject only",
+                       "%s has a blank: only a subscription can name a queue group", eb_quote(quoted, whole));
     else if (bad_queue)
         eb_load_report(l, EB_ERROR, r->line, at, "write `subject`, or `subject queue` with one blank",
                        "%s does not end in the name of a queue group", eb_quote(quoted, whole));
@@ -180,7 +190,8 @@ static void check_rule(struct eb_load *l, enum eb_side side, size_t i) {
         eb_load_report(l, EB_ERROR, r->line, at, NULL, "%s", l->err.text);
     else if (has_expansion(whole))
         eb_load_report(l, EB_ERROR, r->line, at, "write the subject itself",
-                       "%s: names are replaced in identities, keys and accounts, not in subjects", eb_quote(quoted, whole));
+                       "%s: names are replaced in identities, keys and accounts, not in subjects",
+                       eb_quote(quoted, whole));
     else
         report_mqtt(l, r->line, at, subject);
 }
@@ -198,14 +209,15 @@ static void check_covered(struct eb_load *l, enum eb_side side) {
                 continue;
             char at[64], qa[100], qb[100];
             (void)snprintf(at, sizeof at, "%s[%zu]", eb_side_path[side], i);
-            eb_load_report(l, EB_WARNING, allow->v[i].line, at, "leave out one of them", "%s has no effect: %s is denied, and deny wins",
-                           eb_quote(qa, a), eb_quote(qb, b));
+            eb_load_report(l, EB_WARNING, allow->v[i].line, at, "leave out one of them",
+                           "%s has no effect: %s is denied, and deny wins", eb_quote(qa, a), eb_quote(qb, b));
             break;
         }
     }
 }
 
-/* A deny that reaches the subjects by which nats-server delivers to an MQTT client would silence the client. */
+/* A deny that reaches the subjects by which nats-server delivers to an MQTT client would silence the client.
+ */
 static void check_mqtt_deny(struct eb_load *l) {
     const struct eb_draft *d = &l->draft;
     const struct eb_rules *deny = &d->rules[EB_SUB_DENY];
@@ -213,10 +225,12 @@ static void check_mqtt_deny(struct eb_load *l) {
         struct eb_str s = eb_draft_rule(d, &deny->v[i]);
         char at[64], quoted[100];
         if (s.p[0] != '*' || deny->v[i].subject_n != deny->v[i].n ||
-            !(eb_subject_overlap(s, EB_STR("$MQTT.sub.*")) || eb_subject_overlap(s, EB_STR("$MQTT.deliver.pubrel.*"))))
+            !(eb_subject_overlap(s, EB_STR("$MQTT.sub.*")) ||
+              eb_subject_overlap(s, EB_STR("$MQTT.deliver.pubrel.*"))))
             continue;
         (void)snprintf(at, sizeof at, "%s[%zu]", eb_side_path[EB_SUB_DENY], i);
-        eb_load_report(l, EB_ERROR, deny->v[i].line, at, "begin it with a name, or leave mqtt out of connections",
+        eb_load_report(l, EB_ERROR, deny->v[i].line, at,
+                       "begin it with a name, or leave mqtt out of connections",
                        "%s would also deny an MQTT client its own delivery ($MQTT.>)", eb_quote(quoted, s));
     }
 }
@@ -232,7 +246,8 @@ void eb_draft_check_rules(struct eb_load *l) {
     for (unsigned side = EB_PUB_ALLOW; side < EB_SIDES; side += 2) {
         check_covered(l, (enum eb_side)side);
         if (d->rules[side].n == 0 && d->rules[side + 1].n)
-            eb_load_report(l, EB_WARNING, d->rules[side + 1].v[0].line, eb_side_path[side + 1], "add allow: [\">\"] to grant all the others",
+            eb_load_report(l, EB_WARNING, d->rules[side + 1].v[0].line, eb_side_path[side + 1],
+                           "add allow: [\">\"] to grant all the others",
                            "a deny without an allow: the side grants nothing");
     }
     if (d->connections & EB_CONN_MQTT)

@@ -19,7 +19,8 @@ static enum eb_rc check_topic(struct eb_str topic, struct eb_err *reterr) {
     if (topic.n == 0)
         return EB_FAIL(reterr, EB_E_INVALID, "an empty topic");
     if (topic.n > EB_SUBJECT_MAX)
-        return EB_FAIL(reterr, EB_E_INVALID, "a topic of %zu bytes: at most %d are taken", topic.n, EB_SUBJECT_MAX);
+        return EB_FAIL(reterr, EB_E_INVALID, "a topic of %zu bytes: at most %d are taken", topic.n,
+                       EB_SUBJECT_MAX);
     if (!eb_utf8_valid(topic) || eb_utf8_has_control(topic))
         return EB_FAIL(reterr, EB_E_INVALID, "a topic with bytes that are no UTF-8 text");
     if (eb_str_has(topic, ' '))
@@ -39,7 +40,8 @@ enum eb_rc eb_subject_from_mqtt(struct eb_str topic, struct eb_buf *to, struct e
     char last = '.'; /* what was written last; a `/` at the start is one behind an empty level */
     for (size_t i = 0; i < topic.n; i++) {
         char c = topic.p[i];
-        if (c == '/' && last == '.') { /* the level before is empty: a token needs something, and that is `/` */
+        if (c == '/' &&
+            last == '.') { /* the level before is empty: a token needs something, and that is `/` */
             eb_buf_z(to, "/.");
             last = '.';
             continue;

@@ -23,25 +23,30 @@ static enum eb_rc check_token(struct eb_str pattern, struct eb_str token, bool l
                        EB_STR_ARG(q));
     if (is_token(token, '>') && !last)
         return EB_FAIL(reterr, EB_E_INVALID,
-                       "`>` stands only at the end of \"%.*s\": write `*` for one token in the middle", EB_STR_ARG(q));
+                       "`>` stands only at the end of \"%.*s\": write `*` for one token in the middle",
+                       EB_STR_ARG(q));
     if (token.n > 1 && eb_str_has(token, '*'))
-        return EB_FAIL(reterr, EB_E_INVALID,
-                       "\"%.*s\": `*` stands for a whole token only, inside one it is a plain letter: write it as a "
-                       "token of its own, as in `a.*`",
-                       EB_STR_ARG(q));
+        return EB_FAIL(
+            reterr, EB_E_INVALID,
+            "\"%.*s\": `*` stands for a whole token only, inside one it is a plain letter: write it as a "
+            "token of its own, as in `a.*`",
+            EB_STR_ARG(q));
     if (token.n > 1 && eb_str_has(token, '>'))
-        return EB_FAIL(reterr, EB_E_INVALID,
-                       "\"%.*s\": `>` stands for whole tokens only, inside one it is a plain letter: write it as the "
-                       "last token, as in `a.>`",
-                       EB_STR_ARG(q));
+        return EB_FAIL(
+            reterr, EB_E_INVALID,
+            "\"%.*s\": `>` stands for whole tokens only, inside one it is a plain letter: write it as the "
+            "last token, as in `a.>`",
+            EB_STR_ARG(q));
     return EB_OK;
 }
 
 enum eb_rc eb_subject_check(struct eb_str pattern, struct eb_err *reterr) {
     if (pattern.n == 0)
-        return EB_FAIL(reterr, EB_E_INVALID, "an empty subject: write tokens with `.` between them, as in `a.b`");
+        return EB_FAIL(reterr, EB_E_INVALID,
+                       "an empty subject: write tokens with `.` between them, as in `a.b`");
     if (pattern.n > EB_SUBJECT_MAX)
-        return EB_FAIL(reterr, EB_E_INVALID, "a subject of %zu bytes: at most %d are taken", pattern.n, EB_SUBJECT_MAX);
+        return EB_FAIL(reterr, EB_E_INVALID, "a subject of %zu bytes: at most %d are taken", pattern.n,
+                       EB_SUBJECT_MAX);
     if (!eb_utf8_valid(pattern))
         return EB_FAIL(reterr, EB_E_INVALID, "a subject that is not UTF-8: write it in UTF-8");
     if (eb_utf8_has_control(pattern))
@@ -67,8 +72,8 @@ enum eb_rc eb_subject_check_literal(struct eb_str subject, struct eb_err *reterr
     /* A checked pattern has these only as wildcards. */
     if (eb_str_has(subject, '*') || eb_str_has(subject, '>')) {
         struct eb_str q = quote(subject);
-        return EB_FAIL(reterr, EB_E_INVALID, "\"%.*s\" has a wildcard: write one subject, without `*` and `>`",
-                       EB_STR_ARG(q));
+        return EB_FAIL(reterr, EB_E_INVALID,
+                       "\"%.*s\" has a wildcard: write one subject, without `*` and `>`", EB_STR_ARG(q));
     }
     return EB_OK;
 }

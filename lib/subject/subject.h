@@ -1,6 +1,6 @@
 /*
- * NATS subjects and patterns: tokens between dots, `*` one token, `>` one or more at the end; MQTT topics map to them.
- * Source: NATS protocol; the MQTT mapping of nats-server.
+ * NATS subjects and patterns: tokens between dots, `*` one token, `>` one or more at the end; MQTT topics map
+ * to them. Source: NATS protocol; the MQTT mapping of nats-server.
  */
 #ifndef EB_SUBJECT_SUBJECT_H
 #define EB_SUBJECT_SUBJECT_H
@@ -12,8 +12,10 @@
 #define EB_SUBJECT_MAX 1024 /* bytes of a subject or pattern */
 
 /*
- * Checks a pattern: no empty token, `>` only last, no blank or control byte, valid UTF-8, at most EB_SUBJECT_MAX. `*` and `>` count as wildcards only as whole tokens
- * (`a*` is a literal to the server; we refuse it, since it never means what was meant). The text says what to write instead.
+ * Checks a pattern: no empty token, `>` only last, no blank or control byte, valid UTF-8, at most
+ * EB_SUBJECT_MAX. `*` and `>` count as wildcards only as whole tokens
+ * (`a*` is a literal to the server; we refuse it, since it never means what was meant). The text says what to
+ * write instead.
  */
 EB_MUSTCHECK enum eb_rc eb_subject_check(struct eb_str pattern, struct eb_err *reterr);
 /* The same, and no wildcard. */
@@ -24,7 +26,8 @@ bool eb_subject_match(struct eb_str pattern, struct eb_str subject);
 bool eb_subject_overlap(struct eb_str a, struct eb_str b);
 /* True where every subject that b matches is matched by a. */
 bool eb_subject_covers(struct eb_str a, struct eb_str b);
-/* Appends the NATS subject of an MQTT topic or filter (`/` to `.`, `.` to `//`, `+` to `*`, `#` to `>`). EB_E_INVALID for blanks and bad filters. */
+/* Appends the NATS subject of an MQTT topic or filter (`/` to `.`, `.` to `//`, `+` to `*`, `#` to `>`).
+ * EB_E_INVALID for blanks and bad filters. */
 EB_MUSTCHECK enum eb_rc eb_subject_from_mqtt(struct eb_str topic, struct eb_buf *to, struct eb_err *reterr);
 
 #endif
