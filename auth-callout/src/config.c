@@ -182,9 +182,17 @@ static void set_text(struct eb_config *c, const struct eb_option *o, struct eb_s
 
 static void unknown_key(struct eb_findings *f, const struct source *src, const char *path) {
     const char *names[128];
+    char sections[EB_COUNT_OF(names)][KEY_MAX]; /* a misspelt section is nearer to another section than to any whole key */
     size_t n = 0;
-    for (size_t i = 0; i < eb_options_n && n < EB_COUNT_OF(names); i++)
+    for (size_t i = 0; i < eb_options_n && n + 1 < EB_COUNT_OF(names); i++) {
+        const char *dot = strchr(eb_options[i].key, '.');
         names[n++] = eb_options[i].key;
+        if (dot) {
+            (void)snprintf(sections[n], sizeof sections[n], "%.*s", (int)(dot - eb_options[i].key), eb_options[i].key);
+            names[n] = sections[n];
+            n++;
+        }
+    }
     const char *near = eb_nearest(eb_str(path), names, n);
     eb_auto_buf struct eb_buf mend = {0};
     if (near)

@@ -8,6 +8,7 @@
 
 enum {
     QUEUE_MAX = 1 << 20, /* bytes of lines that may wait for stderr */
+    STOP_S = 1,          /* that the last lines may take at the stop */
     GATHER_MS = 5,       /* lines of this long are written together: under load a wake-up for each costs more than the line */
 };
 
@@ -16,6 +17,7 @@ static struct {
     pthread_cond_t wake;
     pthread_t thread;
     bool running, stopping;
+    bool stuck; /* stderr was not read at the stop: nothing is written any more */
     struct eb_buf waiting, writing; /* swapped by the writer */
     uint64_t dropped_told;
 } writer = {.mutex = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER};
@@ -97,25 +99,40 @@ void eb_log_start(void) {
     writer.running = pthread_create(&writer.thread, NULL, writer_main, NULL) == 0;
 }
 
+/* False where stderr is so stuck that the writer cannot end: it is left behind, with what it holds. */
+static bool join_writer(void) {
+    struct timespec until;
+    (void)clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += STOP_S;
+    if (pthread_clockjoin_np(writer.thread, NULL, CLOCK_MONOTONIC, &until) == 0)
+        return true;
+    (void)pthread_detach(writer.thread);
+    return false;
+}
+
 void eb_log_stop(void) {
     (void)pthread_mutex_lock(&writer.mutex);
     bool was = writer.running;
     writer.stopping = true;
     (void)pthread_cond_signal(&writer.wake);
     (void)pthread_mutex_unlock(&writer.mutex);
-    if (was)
-        (void)pthread_join(writer.thread, NULL);
+    bool ended = !was || join_writer();
     (void)pthread_mutex_lock(&writer.mutex);
     writer.running = false;
-    eb_buf_done(&writer.waiting);
-    eb_buf_done(&writer.writing);
+    writer.stuck = !ended;
+    if (ended) {
+        eb_buf_done(&writer.waiting);
+        eb_buf_done(&writer.writing);
+    }
     (void)pthread_mutex_unlock(&writer.mutex);
 }
 
 static void submit(struct eb_str line) {
     (void)pthread_mutex_lock(&writer.mutex);
-    bool direct = !writer.running || writer.stopping;
-    if (!direct) {
+    bool direct = !writer.stuck && (!writer.running || writer.stopping);
+    if (writer.stuck) {
+        atomic_fetch_add(&dropped, 1);
+    } else if (!direct) {
         if (writer.waiting.n + line.n > QUEUE_MAX) {
             atomic_fetch_add(&dropped, 1);
         } else {

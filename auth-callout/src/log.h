@@ -17,7 +17,7 @@ enum eb_log_level { EB_LOG_ERROR, EB_LOG_WARN, EB_LOG_INFO, EB_LOG_DEBUG };
 
 /* Starts the writer thread; before that, and after eb_log_stop, lines are written at once. */
 void eb_log_start(void);
-/* Writes what is queued and ends the thread. */
+/* Writes what is queued and ends the thread; where stderr is not read, gives up after a second: later lines are dropped. */
 void eb_log_stop(void);
 /* "error", "warn", "info", "debug"; anything else is info. */
 void eb_log_set_level(const char *name);

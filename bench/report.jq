@@ -1,0 +1,70 @@
+# The figures out of what the bench programs printed, and the table out of the figures.
+def median: sort | if length == 0 then null elif length % 2 == 1 then .[length / 2 | floor] else (.[length / 2 - 1] + .[length / 2]) / 2 end;
+def mib: . / 1024;
+def round1: if . == null then null else (. * 10 | round) / 10 end;
+def round2: if . == null then null else (. * 100 | round) / 100 end;
+def at_most($name; $value; $unit; $bar): {figure: $name, measured: $value, unit: $unit, bar: "<= \($bar)", met: ($value != null and $value <= $bar)};
+def at_least($name; $value; $unit; $bar): {figure: $name, measured: $value, unit: $unit, bar: ">= \($bar)", met: ($value != null and $value >= $bar)};
+def told($name; $value; $unit): {figure: $name, measured: $value, unit: $unit, bar: null, met: null};
+
+# Each load stands beside the floor that was measured just before it.
+def of_kind($kind): [.load // [] | .[] | select(.kind == $kind)];
+def floors($kind): [.floor // [] | .[][$kind] | select(. != null)];
+def cpu($kind): of_kind($kind) as $loads | floors($kind) as $floors
+    | [range($loads | length) | $loads[.].service_cpu_us / $floors[.]] | median | round2;
+def load_figures:
+    if .load == null then empty else
+    (("oauth2", "mtls", "nkey", "noauth") as $k | at_most("CPU a sealed callout, \($k), 64 in flight"; cpu($k); "x floor"; 2.0)),
+    (("oauth2", "mtls", "mtls-again", "nkey", "noauth") as $k | told("  \($k): service"; [of_kind($k)[].service_cpu_us] | median | round1; "us CPU"),
+        (if $k == "mtls-again" then empty else told("  \($k): floor"; floors($k) | median | round1; "us CPU") end)),
+    at_least("callouts a second, oauth2 RS256, 64 in flight"; [of_kind("oauth2")[].per_second] | median; "/s"; 3500),
+    (("mtls", "mtls-again", "nkey", "noauth") as $k | told("  \($k)"; [of_kind($k)[].per_second] | median; "/s")),
+    told("  oauth2: p50"; [of_kind("oauth2")[].p50_us / 1000] | median | round1; "ms"),
+    told("  oauth2: p99"; [of_kind("oauth2")[].p99_us / 1000] | median | round1; "ms"),
+    told("  oauth2: nats-server"; [of_kind("oauth2")[].server_cpu_us] | median | round1; "us CPU"),
+    told("  oauth2: generator"; [of_kind("oauth2")[].generator_cpu_us] | median | round1; "us CPU")
+    end;
+# Growth counts from the middle on: what is made once (caches, thread stacks, heap) is there by then.
+def memory_figures:
+    if .growth == null then empty else
+    at_most("start to ready"; [.start[].ready_ms] | median | round1; "ms"; 100),
+    at_most("resident memory, idle"; .idle[0].idle_kib | mib | round1; "MiB"; 16),
+    (.growth[0] as $g | at_most("growth, 2nd half of \($g.callouts) callouts"; $g.samples[-1][1] - $g.samples[(($g.samples | length) / 2 | floor) - 1][1]; "KiB"; 256),
+        told("  resident after them"; $g.after.rss_kib | mib | round1; "MiB"),
+        told("  threads, files more than before"; ($g.after.threads - $g.before.threads) + ($g.after.files - $g.before.files); ""))
+    end;
+def large_figures:
+    if .large == null then empty else
+    at_most("resident memory, 100,000 entries"; .large[0].rss_kib | mib | round1; "MiB"; 48),
+    at_most("  peak of a reload"; (.reload[0].reload.peak_kib | if . < 0 then null else mib | round1 end); "MiB"; 110),
+    told("  after the reload"; .reload[0].after.rss_kib | mib | round1; "MiB"),
+    told("  start to ready"; .large[0].ready_ms; "ms"),
+    at_most("reload of 100,000 entries, 64 in flight"; .reload[0].reload.ms; "ms"; 1000),
+    told("  without load"; .["reload-quiet"][0].reload.ms; "ms"),
+    at_most("  p99.9 of callouts meanwhile"; .reload[0].reload.p999_us / 1000 | round1; "ms"; 50),
+    told("  p99.9 of callouts of the whole run"; .reload[0].p999_us / 1000 | round1; "ms")
+    end;
+def storm_figures($name; $what):
+    (.[$name] // []) as $all
+    | if $all == [] then empty else
+    ([$all[] | select(.responder == "service")]) as $s | ([$all[] | select(.responder == "yes")]) as $y
+    | (if $what == "site" then
+          at_least("storm of \($s[0].clients), the site's timeout: let in"; [$s[].in] | min; "clients"; $s[0].clients),
+          at_most("  time of all beside always-yes"; ([$s[].last_in_ms] | median) / ([$y[].last_in_ms] | median) | round2; "x"; 1.2)
+       else
+          at_least("storm, the server's default timeout: let in beside always-yes"; ([$s[].in] | median) / ([$y[].in] | median) | round2; "x"; 1),
+          told("  let in"; [$s[].in] | median; "clients"),
+          told("  let in by always-yes"; [$y[].in] | median; "clients")
+       end),
+      told("  the last in"; [$s[].last_in_ms] | median; "ms"),
+      told("  the last in by always-yes"; [$y[].last_in_ms] | median; "ms"),
+      told("  service"; [$s[] | .service_cpu_ms * 1000 / .clients] | median | round1; "us CPU a client"),
+      told("  nats-server"; [$s[] | .server_cpu_ms * 1000 / .clients] | median | round1; "us CPU a client")
+    end;
+def figures: [load_figures, memory_figures, large_figures, storm_figures("storm-50"; "site"), storm_figures("storm-2"; "default")];
+
+def pad($n): . + " " * ([$n - length, 0] | max);
+def lpad($n): " " * ([$n - length, 0] | max) + .;
+def table:
+    ("\("figure" | pad(62)) \("measured" | lpad(10)) \("unit" | pad(16)) \("bar" | pad(9)) met"),
+    (.figures[] | "\(.figure | pad(62)) \(.measured // "-" | tostring | lpad(10)) \(.unit | pad(16)) \(.bar // "" | pad(9)) \(if .met == null then "" elif .met then "yes" else "NO" end)");

@@ -1,0 +1,174 @@
+#!/usr/bin/env bash
+# Measures the numbers that the service is held to and prints them as a table; JSON goes to build/bench.json.
+#   bench/run.sh [--full] [--only floor,load,memory,large,storm]
+# --full runs 1,000,000 callouts for the memory figure (about ten minutes more). Everything listens on a loopback address of its own and all
+# state is in a temporary folder. A missed bar is no failure; a wrong answer or a part that did not run is (exit status 1).
+#   EB_BUILD programs    EB_BENCH_JSON result    EB_BENCH_KEEP=1 keeps the temporary folder
+set -euo pipefail
+top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+build=${EB_BUILD:-$top/build}
+json=${EB_BENCH_JSON:-$top/build/bench.json}
+service=$build/auth-callout/auth-callout
+nats_server=${EB_NATS_SERVER:-$top/.deps/bin/nats-server}
+entries=100000 clients=5000 rounds=3 storms=3 per_round=6000 growth=60000
+parts=floor,load,memory,large,storm
+
+while [ $# -gt 0 ]; do
+    case $1 in
+    --full) growth=1000000 ;;
+    --only) parts=${2:?parts} && shift ;;
+    *) sed -n '2,7s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2 && exit 2 ;;
+    esac
+    shift
+done
+say() { printf '%s\n' "$*" >&2; }
+die() { say "bench: $*"; exit 1; }
+wants() { [[ ,$parts, == *,$1,* ]]; }
+for program in "$service" "$nats_server" "$build/bench/bench-load"; do
+    [ -x "$program" ] || die "$program is not there: run make build setup"
+done
+
+dir=$(mktemp -d "${TMPDIR:-/tmp}/bench.XXXXXX")
+site=$dir/site results=$dir/results
+mkdir -m 700 "$site" "$results"
+addr=127.77.$((RANDOM % 250 + 1)).$((RANDOM % 250 + 1))
+nats=$addr:4222 health=$addr:8080 metrics=$addr:9090
+ulimit -n "$(ulimit -Hn)" # nats-server and the storm hold a socket for each client
+declare -A pids=()
+
+# Processes are ended by the pids that they were started with.
+stop() { # name
+    local pid=${pids[$1]:-} end=$((SECONDS + 10))
+    [ -n "$pid" ] || return 0
+    unset "pids[$1]"
+    kill -TERM "$pid" 2>/dev/null || return 0
+    while [ -d "/proc/$pid" ] && ! grep -q '^State:.Z' "/proc/$pid/status" 2>/dev/null; do
+        [ $SECONDS -lt $end ] || { kill -KILL "$pid" 2>/dev/null || true; break; }
+        sleep 0.02
+    done
+}
+finish() {
+    local name
+    for name in "${!pids[@]}"; do stop "$name"; done
+    [ ! -d "$dir/bus" ] || local_bus down >/dev/null 2>&1 || true
+    if [ -n "${EB_BENCH_KEEP:-}" ]; then say "kept $dir"; else rm -rf "$dir"; fi
+}
+trap finish EXIT
+trap 'exit 130' INT TERM
+
+port_open() { (exec 3<>"/dev/tcp/$addr/4222") 2>/dev/null; }
+start_server() {
+    "$nats_server" -c "$site/nats.conf" >"$dir/nats.log" 2>&1 &
+    pids[nats]=$!
+    for _ in {1..200}; do
+        ! port_open || return 0
+        sleep 0.02
+    done
+    die "nats-server did not start: $(tail -n 3 "$dir/nats.log")"
+}
+# Starts auth-callout with a configuration; prints what bench-start says.
+start_service() { # configuration
+    local said
+    said=$("$build/bench/bench-start" --ready "$health" --log "$dir/service.log" -- "$service" --config "$1") ||
+        die "auth-callout did not start: $(tail -n 3 "$dir/service.log")"
+    pids[service]=$(jq .pid <<<"$said")
+    started=$said
+}
+# A bench program's line goes into results/NAME.json, several rounds one behind the other.
+load() { # result, arguments of bench-load…
+    local to=$results/$1.json
+    shift
+    "$build/bench/bench-load" --dir "$site" --nats "$nats" --service "${pids[service]}" --server "${pids[nats]}" "$@" >>"$to" ||
+        die "answers were wrong or missing: $(tail -n 1 "$to")"
+}
+rss_kib() { awk '/^VmRSS:/ { print $2 }' "/proc/$1/status"; }
+
+"$build/bench/bench-prepare" --dir "$site" --address "$addr" --entries $entries
+
+if wants floor || wants load; then
+    start_server
+    start_service "$site/auth-callout.yaml"
+    for kind in oauth2 mtls mtls-again nkey noauth; do
+        say "callouts: $kind"
+        for _ in $(seq $rounds); do
+            "$build/bench/bench-floor" --dir "$site" --ms 400 --kind $kind >>"$results/floor.json"
+            ! wants load || load load --kind $kind --count $per_round
+        done
+    done
+    stop service
+fi
+
+if wants memory; then
+    say "memory: start, idle, $growth callouts"
+    [ -n "${pids[nats]:-}" ] || start_server
+    for _ in {1..5}; do
+        start_service "$site/auth-callout.yaml"
+        echo "$started" >>"$results/start.json"
+        [ "$(wc -l <"$results/start.json")" -eq 5 ] || stop service
+    done
+    sleep 1
+    echo "{\"idle_kib\":$(rss_kib "${pids[service]}")}" >"$results/idle.json"
+    load growth --kind oauth2 --count "$growth" --batch $((growth / 6 < 20000 ? growth / 6 : 20000))
+    stop service
+fi
+
+if wants large; then
+    say "memory: $entries entries, reload"
+    [ -n "${pids[nats]:-}" ] || start_server
+    start_service "$site/auth-callout-large.yaml"
+    sleep 1
+    jq -c --argjson rss "$(rss_kib "${pids[service]}")" --argjson bytes "$(stat -c %s "$site/large.json")" \
+        '. + {rss_kib: $rss, document_bytes: $bytes}' <<<"$started" >"$results/large.json"
+    cp "$site/large.json" "$site/again.json"
+    load reload --kind oauth2 --count 12000 --metrics "$metrics" --reload-from "$site/large-next.json" --reload-to "$site/large.json"
+    load reload-quiet --kind noauth --count 64 --metrics "$metrics" --reload-from "$site/again.json" --reload-to "$site/large.json"
+    stop service
+fi
+stop nats
+
+# The site's own main server, with the wait for a callout as given.
+local_bus() { EB_BUILD=$build EB_NATS_SERVER=$nats_server EB_ADDR=$addr "$top/local/bus" --run "$dir/bus" "$@"; }
+storm_with() { # responder, result
+    case $1 in
+    service) start_service "$dir/storm/auth-callout.yaml" ;;
+    yes)
+        rm -f "$dir/yes.ready"
+        "$build/bench/bench-yes" --seeds "$dir/bus/csc/keys" --nats "$nats" --ready "$dir/yes.ready" >>"$dir/yes.log" 2>&1 &
+        pids[service]=$!
+        for _ in {1..200}; do
+            [ ! -e "$dir/yes.ready" ] || break
+            sleep 0.02
+        done
+        [ -e "$dir/yes.ready" ] || die "the always-yes responder did not start: $(tail -n 3 "$dir/yes.log")"
+        ;;
+    esac
+    sleep 0.3
+    "$build/bench/bench-storm" --dir "$dir/storm" --nats "$nats" --clients $clients --seconds 60 --service "${pids[service]}" \
+        --server "$(local_bus pid csc/nats-main)" | jq -c --arg responder "$1" '{responder: $responder} + .' >>"$results/$2.json"
+    stop service
+    sleep 0.5
+}
+if wants storm; then
+    mkdir -m 700 "$dir/storm"
+    for timeout in 50 2; do
+        say "storm of $clients clients, authorization.timeout $timeout s"
+        EB_CALLOUT_TIMEOUT=$timeout local_bus generate >/dev/null
+        "$build/bench/bench-prepare" --dir "$dir/storm" --seeds "$dir/bus/csc/keys" --address "$addr"
+        local_bus start csc/nats-main >/dev/null
+        for _ in $(seq $((timeout == 2 ? 2 : storms))); do
+            storm_with yes storm-$timeout
+            storm_with service storm-$timeout
+        done
+        local_bus stop csc/nats-main >/dev/null
+    done
+fi
+
+# Everything into one document, then the table out of it.
+mkdir -p "$(dirname "$json")"
+for file in "$results"/*.json; do
+    jq -s --arg name "$(basename "$file" .json)" '{($name): .}' "$file"
+done | jq -s --argjson cores "$(nproc)" --arg server "$("$nats_server" --version)" --argjson full "$growth" -L "$top/bench" \
+    'include "report"; add | {cores: $cores, nats_server: $server, growth_callouts: $full, raw: .} | .figures = (.raw | figures)' >"$json.new"
+mv -f "$json.new" "$json"
+jq -r -L "$top/bench" 'include "report"; table' "$json"
+say "all of it: $json ($SECONDS s)"
