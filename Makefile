@@ -17,7 +17,7 @@ help: ## list the targets
 setup: ## install what building and running need (also done by the others)
 	@scripts/setup.sh run
 
-setup-test:
+setup-test: ## install what the tests need, too
 	@scripts/setup.sh test
 
 build: setup ## build all programs into build/

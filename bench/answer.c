@@ -27,7 +27,8 @@ static const char *user_fault(const struct maker *m, const struct request *r, st
         return "the user JWT is of another type or version";
     bool mqtt = r->kind == KIND_MTLS || r->kind == KIND_MTLS_AGAIN;
     if (!list_is(json_object_get(t.nats, "pub"), BENCH_PUB) ||
-        !list_is(json_object_get(t.nats, "sub"), mqtt ? BENCH_SUB_MQTT : BENCH_SUB) || json_object_get(t.nats, "resp"))
+        !list_is(json_object_get(t.nats, "sub"), mqtt ? BENCH_SUB_MQTT : BENCH_SUB) ||
+        json_object_get(t.nats, "resp"))
         return "the user JWT grants something else";
     bool expires = r->kind != KIND_NKEY && r->kind != KIND_NOAUTH;
     if ((t.exp > wall_s()) != expires)

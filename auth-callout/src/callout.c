@@ -8,6 +8,8 @@
 #include "metrics.h"
 
 #define SECOND_NS INT64_C(1000000000)
+/* Dropping is told at most this often. */
+#define DROP_TOLD_NS SECOND_NS
 /* Nobody's budget is longer: what a server says beyond it is cut. */
 #define BUDGET_MAX_S 300
 
@@ -18,6 +20,20 @@ void eb_callout_scratch_done(struct eb_callout_scratch *s) {
     eb_buf_done(&s->plain);
     eb_buf_done(&s->user_jwt);
     eb_buf_done(&s->answer);
+}
+
+void eb_callout_note_drop(enum eb_counter kind) {
+    static _Atomic int64_t last_told_ns;
+    eb_count(kind);
+    eb_count(EB_C_ERRORS);
+    int64_t now = eb_mono_ns(), last = atomic_load(&last_told_ns);
+    if ((last && now - last < DROP_TOLD_NS) || !atomic_compare_exchange_strong(&last_told_ns, &last, now))
+        return;
+    struct eb_log_line l;
+    eb_log_begin(&l, EB_LOG_WARN, "overloaded: requests are dropped, their clients will try again");
+    eb_log_int(&l, "late_total", (int64_t)eb_counter_get(EB_C_DROPPED_LATE));
+    eb_log_int(&l, "queue_full_total", (int64_t)eb_counter_get(EB_C_DROPPED_FULL));
+    eb_log_end(&l);
 }
 
 bool eb_callout_hopeless(int64_t arrived_ns, int64_t now_ns) {
@@ -190,8 +206,7 @@ enum eb_outcome eb_callout_run(const struct eb_callout *c, const struct eb_callo
                             &err, in->payload.n);
     note_budget(budget_ns);
     if (eb_mono_ns() - in->arrived_ns > budget_ns) {
-        eb_count(EB_C_DROPPED_LATE);
-        eb_count(EB_C_ERRORS);
+        eb_callout_note_drop(EB_C_DROPPED_LATE);
         return EB_DROP;
     }
     struct eb_attempt a = {.req = &req,
@@ -201,6 +216,8 @@ enum eb_outcome eb_callout_run(const struct eb_callout *c, const struct eb_callo
                            .conn = connection_of(&req),
                            .may_wait = !in->waited};
     rc = eb_decide(&a);
+    if (eb_rc_local(rc))
+        rc = EB_E_INTERNAL; /* the text still says what it was */
     if (rc == EB_OK && !account_allowed(view.settings, a.entry.account))
         rc = EB_FAIL(&a.err, EB_E_ACCOUNT_NOT_ALLOWED, "the entry's account is not in allowed-accounts");
     if (rc != EB_OK && a.wait_for_keys) {
@@ -218,7 +235,7 @@ enum eb_outcome eb_callout_run(const struct eb_callout *c, const struct eb_callo
     else if (written == EB_OK)
         eb_buf_str(reply, eb_buf_get(&scratch->answer));
     if (written != EB_OK || !eb_buf_ok(reply))
-        return drop_invalid(written != EB_OK ? written : EB_E_NOMEM, NULL, in->payload.n);
+        return drop_invalid(written == EB_E_NOMEM || written == EB_OK ? EB_E_NOMEM : EB_E_INTERNAL, NULL, in->payload.n);
     int64_t took_ns = eb_mono_ns() - in->arrived_ns;
     eb_count_attempt(a.method, rc);
     if (rc != EB_OK)

@@ -15,14 +15,17 @@ enum {
     CONNECT_TIMEOUT_MS = 2000,
     WRITE_DEADLINE_MS = 2000,
     PING_MS = 15000, /* a silent peer is noticed after two of these */
-    RECONNECT_WAIT_MS = 200,
-    RECONNECT_JITTER_MS = 300,
+    /* Clients come back the moment a server listens, and wait in vain for what is asked before we are back: so be quick at first. */
+    RECONNECT_QUICK_MS = 20,
+    RECONNECT_QUICK_TRIES = 250,
+    RECONNECT_SLOW_MS = 500,
     REBUILD_FIRST_MS = 250,
     REBUILD_MAX_MS = 5000,
     CONFIRM_TIMEOUT_MS = 2000,
     CONFIRM_RETRY_MS = 1000,
+    LIBRARY_END_MS = 1000, /* for the threads of nats.c to end at the stop */
     DOWN_TOLD_MS = 2000, /* a link that is down this long is told in the log and by /readyz */
-    TROUBLE_MAX = 200,
+    TROUBLE_MAX = 400,
 };
 
 enum link_state { LINK_DOWN, LINK_CONNECTED, LINK_CONFIRMED, LINK_CLOSED };
@@ -138,6 +141,14 @@ static void on_error(natsConnection *nc, natsSubscription *sub, natsStatus statu
         note(k, LINK_CONNECTED, text);
 }
 
+/* Milliseconds until nats.c tries the servers again, with jitter. */
+static int64_t on_reconnect_delay(natsConnection *nc, int attempts, void *ctx) {
+    (void)nc;
+    (void)ctx;
+    uint32_t most = attempts <= RECONNECT_QUICK_TRIES ? RECONNECT_QUICK_MS : RECONNECT_SLOW_MS;
+    return (int64_t)(most / 2 + randombytes_uniform(most / 2 + 1));
+}
+
 static void on_message(natsConnection *nc, natsSubscription *sub, natsMsg *msg, void *ctx) {
     (void)nc;
     (void)sub;
@@ -164,8 +175,7 @@ static natsStatus set_options(natsOptions *o, struct link *k) {
     s = s ? s : natsOptions_SetTimeout(o, CONNECT_TIMEOUT_MS);
     s = s ? s : natsOptions_SetAllowReconnect(o, true);
     s = s ? s : natsOptions_SetMaxReconnect(o, -1);
-    s = s ? s : natsOptions_SetReconnectWait(o, RECONNECT_WAIT_MS);
-    s = s ? s : natsOptions_SetReconnectJitter(o, RECONNECT_JITTER_MS, RECONNECT_JITTER_MS);
+    s = s ? s : natsOptions_SetCustomReconnectDelay(o, on_reconnect_delay, k);
     s = s ? s : natsOptions_SetPingInterval(o, PING_MS);
     s = s ? s : natsOptions_SetMaxPingsOut(o, 2);
     s = s ? s : natsOptions_SetWriteDeadline(o, WRITE_DEADLINE_MS);
@@ -306,6 +316,7 @@ static void tell_down(struct link *k) {
     eb_buf_z(&why, error ? error : "no server answers");
     eb_buf_z(&why, " at ");
     eb_login_describe(k->all->opt.config, &why);
+    eb_buf_z(&why, " (if a server listens there: does auth_users of its auth_callout list the service's user?)");
     {
         EB_LOCKED(&k->all->mutex);
         if (k->state != LINK_DOWN)
@@ -445,8 +456,13 @@ void eb_links_stop(struct eb_links *l) {
         if (k->nc)
             (void)natsConnection_FlushTimeout(k->nc, 500);
         tear_down(k);
-        (void)pthread_rwlock_destroy(&k->lock);
     }
+    /* nats.c tells of a closed connection on a thread of its own, later: only when its threads have ended is l nobody's. */
+    natsStatus ended = nats_CloseAndWait(LIBRARY_END_MS);
+    if (ended != NATS_OK && ended != NATS_NOT_INITIALIZED)
+        return;
+    for (size_t i = 0; i < l->n; i++)
+        (void)pthread_rwlock_destroy(&l->links[i].lock);
     free(l->links[0].query_subs);
     (void)pthread_mutex_destroy(&l->mutex);
     (void)pthread_cond_destroy(&l->wake);

@@ -38,7 +38,7 @@ size_t eb_links_confirmed(struct eb_links *l, char *trouble, size_t trouble_size
 EB_MUSTCHECK bool eb_links_publish(struct eb_links *l, size_t link, const char *subject, struct eb_str bytes);
 /* Leaves the queue group: when it returns (after wait_ms at most), no more requests come. */
 void eb_links_leave(struct eb_links *l, int64_t wait_ms);
-/* Sends what is buffered and closes. */
+/* Sends what is buffered and closes, the NATS library too. No other thread may use it any more. */
 void eb_links_stop(struct eb_links *l);
 
 #endif

@@ -85,7 +85,7 @@ static enum eb_rc load_policy(const struct eb_settings *s, struct eb_policy **re
     EB_CLEANUP(eb_doc_freep) struct eb_doc *doc = NULL;
     enum eb_rc rc = eb_doc_open(c->permissions_file, EB_POLICY_MAX, &doc, &err);
     if (rc != EB_OK) {
-        eb_findings_add(f, EB_ERROR, NULL, 0, "permissions.file", "the permissions document must be readable by this user", "%s",
+        eb_findings_add(f, EB_ERROR, NULL, 0, "permissions.file", "the document must be readable by this user; in a folder that no option named at the start, the sandbox allows it only after a restart", "%s",
                         eb_err_text(&err, rc));
         return rc;
     }
@@ -103,7 +103,7 @@ static enum eb_rc load_cas(const struct eb_config *c, struct eb_cert_store **ret
         rc = eb_cert_store_read(eb_buf_get(&pem), ret, &err);
     if (rc != EB_OK)
         eb_findings_add(f, EB_ERROR, err.text[0] == '/' ? NULL : c->mtls_ca_path, 0, "mtls.ca-path",
-                        "the file must hold the PEM certificates of the CAs of your clients", "%s", eb_err_text(&err, rc));
+                        "the file must hold the PEM certificates of the CAs of your clients; in a folder that no option named at the start, the sandbox allows it only after a restart", "%s", eb_err_text(&err, rc));
     return rc;
 }
 

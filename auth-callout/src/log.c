@@ -8,7 +8,8 @@
 
 enum {
     QUEUE_MAX = 1 << 20, /* bytes of lines that may wait for stderr */
-    STOP_S = 1,          /* that the last lines may take at the stop */
+    STOP_MS = 1000,      /* that the last lines may take at the stop */
+    STOP_STEP_MS = 2,
     GATHER_MS = 5,       /* lines of this long are written together: under load a wake-up for each costs more than the line */
 };
 
@@ -16,7 +17,7 @@ static struct {
     pthread_mutex_t mutex;
     pthread_cond_t wake;
     pthread_t thread;
-    bool running, stopping;
+    bool running, stopping, ended;
     bool stuck; /* stderr was not read at the stop: nothing is written any more */
     struct eb_buf waiting, writing; /* swapped by the writer */
     uint64_t dropped_told;
@@ -89,25 +90,30 @@ static void *writer_main(void *arg) {
         (void)pthread_mutex_lock(&writer.mutex);
         eb_buf_reset(&writer.writing);
     }
+    writer.ended = true;
     (void)pthread_mutex_unlock(&writer.mutex);
     return NULL;
 }
 
 void eb_log_start(void) {
     EB_LOCKED(&writer.mutex);
-    writer.stopping = false;
+    writer.stopping = writer.ended = false;
     writer.running = pthread_create(&writer.thread, NULL, writer_main, NULL) == 0;
 }
 
 /* False where stderr is so stuck that the writer cannot end: it is left behind, with what it holds. */
 static bool join_writer(void) {
-    struct timespec until;
-    (void)clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += STOP_S;
-    if (pthread_clockjoin_np(writer.thread, NULL, CLOCK_MONOTONIC, &until) == 0)
-        return true;
-    (void)pthread_detach(writer.thread);
-    return false;
+    const struct timespec step = {0, STOP_STEP_MS * 1000000L};
+    bool ended = false;
+    for (int waited = 0; !ended && waited < STOP_MS; waited += STOP_STEP_MS) {
+        (void)pthread_mutex_lock(&writer.mutex);
+        ended = writer.ended;
+        (void)pthread_mutex_unlock(&writer.mutex);
+        if (!ended)
+            (void)nanosleep(&step, NULL);
+    }
+    (void)(ended ? pthread_join(writer.thread, NULL) : pthread_detach(writer.thread));
+    return ended;
 }
 
 void eb_log_stop(void) {

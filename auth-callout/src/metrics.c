@@ -114,7 +114,8 @@ static void render_failures(struct eb_buf *to, enum eb_method m) {
     (void)snprintf(help, sizeof help, "Requests that the method %s refused, by reason.", method_names[m]);
     head(to, name, help, "counter");
     for (enum eb_rc rc = (enum eb_rc)(EB_OK + 1); rc < EB_RC_MAX_; rc++)
-        eb_buf_printf(to, "%s{reason=\"%s\"} %llu\n", name, eb_rc_name(rc), (unsigned long long)atomic_load(&failures[m][rc]));
+        if (!eb_rc_local(rc))
+            eb_buf_printf(to, "%s{reason=\"%s\"} %llu\n", name, eb_rc_name(rc), (unsigned long long)atomic_load(&failures[m][rc]));
 }
 
 static void render_duration(struct eb_buf *to) {
@@ -157,7 +158,8 @@ void eb_metrics_render(struct eb_buf *to) {
     }
     head(to, "auth_invalid_requests_total", "Requests refused before any method was chosen, by reason.", "counter");
     for (enum eb_rc rc = (enum eb_rc)(EB_OK + 1); rc < EB_RC_MAX_; rc++)
-        eb_buf_printf(to, "auth_invalid_requests_total{reason=\"%s\"} %llu\n", eb_rc_name(rc), (unsigned long long)atomic_load(&invalid[rc]));
+        if (!eb_rc_local(rc))
+            eb_buf_printf(to, "auth_invalid_requests_total{reason=\"%s\"} %llu\n", eb_rc_name(rc), (unsigned long long)atomic_load(&invalid[rc]));
     for (enum eb_method m = EB_METHOD_OAUTH2; m < EB_METHOD_MAX_; m++)
         render_failures(to, m);
     render_duration(to);

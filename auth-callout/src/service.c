@@ -72,8 +72,7 @@ static void submit(struct eb_service *s, struct job *job) {
     struct job *dropped = eb_queue_push(s->queue, job);
     if (!dropped)
         return;
-    eb_count(EB_C_DROPPED_FULL);
-    eb_count(EB_C_ERRORS);
+    eb_callout_note_drop(EB_C_DROPPED_FULL);
     job_free(dropped);
 }
 
@@ -118,8 +117,7 @@ static bool try_park(struct eb_service *s, struct job *job, int64_t until_ns) {
 static void run_job(struct worker *w, struct job *job, struct eb_callout_scratch *scratch, struct eb_buf *reply) {
     struct eb_service *s = w->service;
     if (eb_callout_hopeless(job->arrived_ns, eb_mono_ns())) {
-        eb_count(EB_C_DROPPED_LATE);
-        eb_count(EB_C_ERRORS);
+        eb_callout_note_drop(EB_C_DROPPED_LATE);
         retire(w, job);
         return;
     }
@@ -182,7 +180,7 @@ static bool is_ready(void *ctx, struct eb_buf *body) {
     struct eb_service *s = ctx;
     EB_CLEANUP(eb_view_done) struct eb_view view = {0};
     eb_live_view(s->callout.live, &view);
-    char trouble[200];
+    char trouble[400];
     size_t up = eb_links_confirmed(s->links, trouble, sizeof trouble);
     size_t keys = 0;
     int64_t age_s = -1;
@@ -191,6 +189,7 @@ static bool is_ready(void *ctx, struct eb_buf *body) {
     bool keys_missing = s->callout.keys && keys == 0;
     bool ready = up > 0 && !(keys_missing && requires(view.settings->config, "jwks"));
     eb_gauge_set(EB_G_READY, ready);
+    eb_gauge_set(EB_G_QUEUE_DEPTH, (int64_t)eb_queue_depth(s->queue));
     eb_buf_printf(body, "{\"ready\":%s,\"nats\":{\"links_confirmed\":%zu,\"trouble\":", ready ? "true" : "false", up);
     eb_buf_json_str(body, eb_str(trouble), 0);
     eb_buf_printf(body, "},\"permissions\":{\"entries\":%lld,\"reload_failures\":%llu},\"keys\":{", (long long)eb_gauge_get(EB_G_POLICY_ENTRIES),
@@ -279,6 +278,14 @@ static enum eb_rc start_parts(struct eb_service *s, struct eb_err *reterr) {
     return rc == EB_OK ? start_health(s, reterr) : rc;
 }
 
+/* Only settings are read from the start's view later; the rest of it would stay in memory beside what replaces it. */
+static void keep_settings(struct eb_view *v) {
+    struct eb_view rest = *v;
+    rest.settings = NULL;
+    *v = (struct eb_view){.settings = v->settings};
+    eb_view_done(&rest);
+}
+
 enum eb_rc eb_service_start(struct eb_config *config, const char *config_path, const char *hot_path, eb_reread_fn reread, void *ctx,
                             struct eb_service **ret, struct eb_findings *findings, struct eb_err *reterr) {
     struct eb_service *s = calloc(1, sizeof *s);
@@ -309,6 +316,7 @@ enum eb_rc eb_service_start(struct eb_config *config, const char *config_path, c
     }
     eb_log_findings(findings, "the configuration has a doubtful place");
     log_start(s);
+    keep_settings(&s->start);
     *ret = s;
     return EB_OK;
 }

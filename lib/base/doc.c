@@ -6,15 +6,22 @@
 #include <string.h>
 #include <yaml.h>
 
+#include "base/doc_json.h"
+
 struct eb_doc {
+    struct eb_doc_json *json; /* reads instead of libyaml as long as the document is JSON */
+    size_t json_events;       /* that it gave */
+    struct eb_str bytes;      /* where read from memory */
+    size_t max;
     yaml_parser_t parser;
     yaml_event_t event; /* the one returned last, kept so that its text stays valid */
     bool have_event;
     char *name;
-    int fd; /* -1 when reading from memory */
+    int fd;      /* -1 when reading from memory */
     size_t left; /* bytes that may still be read */
     bool over, read_failed;
     int read_errno;
+    size_t json_line; /* of the event returned last */
     size_t depth;
     bool is_map[EB_DOC_DEPTH + 1];
     bool want_key[EB_DOC_DEPTH + 1];
@@ -26,6 +33,8 @@ struct eb_doc {
 static int read_file(void *data, unsigned char *to, size_t size, size_t *ret_n) {
     struct eb_doc *d = data;
     ssize_t got;
+    if (d->read_failed)
+        return 0;
     do
         got = read(d->fd, to, size);
     while (got < 0 && errno == EINTR);
@@ -61,6 +70,31 @@ static enum eb_rc doc_new(const char *name, struct eb_doc **ret, struct eb_err *
     return EB_OK;
 }
 
+/* From the begin of the document. */
+static void use_yaml(struct eb_doc *d) {
+    if (d->json && d->fd >= 0 && lseek(d->fd, 0, SEEK_SET) != 0) {
+        d->read_failed = true;
+        d->read_errno = errno;
+    }
+    eb_doc_json_free(d->json);
+    d->json = NULL;
+    d->left = d->max;
+    if (d->fd >= 0)
+        yaml_parser_set_input(&d->parser, read_file, d);
+    else
+        yaml_parser_set_input_string(&d->parser, (const unsigned char *)(d->bytes.p ? d->bytes.p : ""),
+                                     d->bytes.n);
+}
+
+/* A document that begins as JSON does is read as such, several times as fast, until it turns out to be none.
+ */
+static void begin(struct eb_doc *d) {
+    if (d->fd < 0 || lseek(d->fd, 0, SEEK_CUR) == 0) /* a pipe cannot be read twice */
+        d->json = eb_doc_json_new(d->fd, d->bytes, d->max);
+    if (!d->json || !eb_doc_json_begins(d->json))
+        use_yaml(d);
+}
+
 enum eb_rc eb_doc_open(const char *path, size_t max, struct eb_doc **ret, struct eb_err *reterr) {
     eb_auto_fd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
     if (fd < 0)
@@ -71,8 +105,8 @@ enum eb_rc eb_doc_open(const char *path, size_t max, struct eb_doc **ret, struct
         return rc;
     d->fd = fd;
     fd = -1;
-    d->left = max;
-    yaml_parser_set_input(&d->parser, read_file, d);
+    d->max = max;
+    begin(d);
     *ret = EB_TAKE(d);
     return EB_OK;
 }
@@ -82,7 +116,9 @@ enum eb_rc eb_doc_from(struct eb_str bytes, const char *name, struct eb_doc **re
     enum eb_rc rc = doc_new(name, &d, reterr);
     if (rc != EB_OK)
         return rc;
-    yaml_parser_set_input_string(&d->parser, (const unsigned char *)(bytes.p ? bytes.p : ""), bytes.n);
+    d->bytes = bytes;
+    d->max = bytes.n;
+    begin(d);
     *ret = d;
     return EB_OK;
 }
@@ -93,6 +129,7 @@ void eb_doc_free(struct eb_doc *d) {
     if (d->have_event)
         yaml_event_delete(&d->event);
     yaml_parser_delete(&d->parser);
+    eb_doc_json_free(d->json);
     if (d->fd >= 0)
         (void)close(d->fd);
     free(d->name);
@@ -176,7 +213,8 @@ static enum eb_rc translate(struct eb_doc *d, struct eb_doc_event *ev, bool *ret
         ev->kind = e->type == YAML_MAPPING_END_EVENT ? EB_DOC_MAP_END : EB_DOC_LIST_END;
         return EB_OK;
     case YAML_ALIAS_EVENT:
-        return fail(d, EB_E_MALFORMED, "an alias (*name) is not taken here; in a subject, write it with quotes: \"*\"");
+        return fail(d, EB_E_MALFORMED,
+                    "an alias (*name) is not taken here; in a subject, write it with quotes: \"*\"");
     case YAML_DOCUMENT_START_EVENT:
         if (d->begun)
             return fail(d, EB_E_MALFORMED, "a second document begins here; write one only");
@@ -194,25 +232,45 @@ static enum eb_rc translate(struct eb_doc *d, struct eb_doc_event *ev, bool *ret
     return fail(d, EB_E_INTERNAL, "an event of a kind that libyaml does not name");
 }
 
-enum eb_rc eb_doc_next(struct eb_doc *d, struct eb_doc_event *ret, struct eb_err *reterr) {
+static enum eb_rc yaml_next(struct eb_doc *d, struct eb_doc_event *ev) {
     bool again = true;
-    struct eb_doc_event ev = {0};
     while (again && d->failed == EB_OK) {
         again = false;
         if (d->ended) {
-            *ret = (struct eb_doc_event){.kind = EB_DOC_END, .line = eb_doc_line(d)};
+            *ev = (struct eb_doc_event){.kind = EB_DOC_END, .line = eb_doc_line(d)};
             return EB_OK;
         }
         if (d->have_event)
             yaml_event_delete(&d->event);
         d->have_event = false;
-        if (!yaml_parser_parse(&d->parser, &d->event)) {
-            (void)parser_failed(d);
-            break;
-        }
+        if (!yaml_parser_parse(&d->parser, &d->event))
+            return parser_failed(d);
         d->have_event = true;
-        ev.line = eb_doc_line(d);
-        (void)translate(d, &ev, &again);
+        *ev = (struct eb_doc_event){.line = eb_doc_line(d)};
+        (void)translate(d, ev, &again);
+    }
+    return d->failed;
+}
+
+/* No JSON after all: YAML written with braces, or something wrong, which libyaml tells. It reads again what
+ * was given already. */
+static enum eb_rc go_on_as_yaml(struct eb_doc *d, struct eb_doc_event *ev) {
+    use_yaml(d);
+    enum eb_rc rc = EB_OK;
+    for (size_t i = 0; i < d->json_events && rc == EB_OK; i++)
+        rc = yaml_next(d, ev);
+    return rc == EB_OK ? yaml_next(d, ev) : rc;
+}
+
+enum eb_rc eb_doc_next(struct eb_doc *d, struct eb_doc_event *ret, struct eb_err *reterr) {
+    struct eb_doc_event ev;
+    if (d->json && eb_doc_json_next(d->json, &ev)) {
+        d->json_events++;
+        d->json_line = ev.line;
+    } else if (d->json) {
+        (void)go_on_as_yaml(d, &ev);
+    } else if (d->failed == EB_OK) {
+        (void)yaml_next(d, &ev);
     }
     if (d->failed != EB_OK)
         return EB_FAIL(reterr, d->failed, "%s", d->err.text);
@@ -248,6 +306,8 @@ const char *eb_doc_name(const struct eb_doc *d) {
 }
 
 size_t eb_doc_line(const struct eb_doc *d) {
+    if (d->json)
+        return d->json_line ? d->json_line : eb_doc_json_line(d->json);
     return (d->have_event ? d->event.start_mark.line : d->parser.mark.line) + 1;
 }
 

@@ -41,6 +41,10 @@ enum eb_rc eb_err_set(struct eb_err *reterr, enum eb_rc rc, const char *file, in
     return rc;
 }
 
+bool eb_rc_local(enum eb_rc rc) {
+    return rc < EB_RC_MAX_ && rcs[rc].class == LOCAL;
+}
+
 void eb_err_prefix(struct eb_err *reterr, const char *fmt, ...) {
     if (!reterr || reterr->rc == EB_OK)
         return;

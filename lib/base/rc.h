@@ -24,7 +24,6 @@
     X(EB_E_REQ_AUDIENCE, "request_audience", DENY, "not meant for auth callouts")                            \
     X(EB_E_REQ_TYPE, "request_type", DENY, "another claim type or version: check the server's version")      \
     X(EB_E_REQ_XKEY, "request_xkey", DENY, "header and signed xkey differ, or it cannot be opened")          \
-    X(EB_E_REQ_EXPIRED, "request_expired", UNDECIDED, "too late to answer: the service is overloaded")       \
     X(EB_E_REQ_ISSUER, "request_issuer", DENY, "the server's auth_callout issuer is none of our seeds")      \
     /* choosing the method */                                                                                \
     X(EB_E_UNRECOGNIZED, "unrecognized_credentials", DENY, "user and password that are no token")            \
@@ -62,8 +61,7 @@
     X(EB_E_CONNECTION_TYPE, "connection_type", DENY, "the entry's connections do not list this kind")        \
     X(EB_E_SRC, "src", DENY, "the client's address is outside the entry's src")                              \
     X(EB_E_CLIENT_ID, "mqtt_client_id", DENY, "the MQTT client id is bound to another identity")             \
-    X(EB_E_ACCOUNT_NOT_ALLOWED, "account_not_allowed", DENY, "the account is not in allowed-accounts")       \
-    X(EB_E_OVERLOADED, "overloaded", UNDECIDED, "more requests than the queue holds: add replicas")
+    X(EB_E_ACCOUNT_NOT_ALLOWED, "account_not_allowed", DENY, "the account is not in allowed-accounts")
 
 enum eb_rc {
     EB_OK = 0,
@@ -79,5 +77,7 @@ const char *eb_rc_name(enum eb_rc rc);
 const char *eb_rc_hint(enum eb_rc rc);
 /* True where we could not find out (overload, no keys, no memory) and the peer is not at fault. */
 bool eb_rc_undecided(enum eb_rc rc);
+/* True for a fault of our own input (configuration, files), which no request can have as its reason. */
+bool eb_rc_local(enum eb_rc rc);
 
 #endif

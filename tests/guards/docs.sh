@@ -1,11 +1,16 @@
 #!/usr/bin/env bash
 # The documentation says what the code does: the table of options, every reason, every metric, every make target, links that lead somewhere.
 #   tests/guards/docs.sh [--write]
-# EB_BUILD names the build folder (default build/). --write puts the table of options into docs/configuration.md.
+# EB_BUILD names the build folder, default the one that was built last. --write puts the table of options into docs/configuration.md.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-program=${EB_BUILD:-build}/auth-callout/auth-callout
+if [ -n "${EB_BUILD:-}" ]; then
+    program=$EB_BUILD/auth-callout/auth-callout
+else
+    program=$(find build build-* -maxdepth 2 -path '*/auth-callout/auth-callout' -type f -executable -printf '%T@ %p\n' 2>/dev/null |
+        sort -rn | sed -n '1s/^[^ ]* //p' || true)
+fi
 readonly BEGIN_MARK='<!-- begin: auth-callout generate-config --markdown -->' END_MARK='<!-- end -->'
 
 # --- what the code has, a name a line -------------------------------------------------------------------------------------
@@ -106,7 +111,7 @@ self_test() {
 }
 
 self_test
-[ -x "$program" ] || { echo "$program is not there: run make build first, or set EB_BUILD"; exit 1; }
+[ -x "$program" ] || { echo "${program:-auth-callout} is not there: run make build first, or set EB_BUILD"; exit 1; }
 table=$("$program" generate-config --markdown)
 [ "${1:-}" != --write ] || write_table "$table" docs/configuration.md
 

@@ -53,7 +53,7 @@ static void one_spelling_only(void **state) {
     (void)state;
     static const char *const bad[] = {
         "Zg==", "Zg=", "Zm8=", "Z", "Zm9vY", "Zh", "Zm9", /* spare bits set: only Zg and Zm8 are canonical */
-        "Zm 8", "Zm8\n", " Zm8", "Zm+v", "Zm/v", "Zm9v!", "Zm9v\x80", "\xc3\xa4" "A",
+        "Zm 8", "Zm8\n", " Zm8", "Zm+v", "Zm/v", "Zm9v!", "Zm9v\x80", "\xc3\xa4Z",
     };
     for (size_t i = 0; i < EB_COUNT_OF(bad); i++) {
         char to[16];

@@ -11,7 +11,8 @@
 #include "base/buf.h"
 #include "base/doc.h"
 
-/* The whole document as one text: { } [ ] around, keys with a colon, quoted scalars in quotes; or "!" and the failure. */
+/* The whole document as one text: { } [ ] around, keys with a colon, quoted scalars in quotes; or "!" and the
+ * failure. */
 static void flat(struct eb_doc *d, struct eb_buf *to) {
     eb_buf_reset(to);
     for (int i = 0; i < 100000; i++) {
@@ -32,7 +33,8 @@ static void flat(struct eb_doc *d, struct eb_buf *to) {
         case EB_DOC_LIST_END: eb_buf_ch(to, ']'); break;
         case EB_DOC_SCALAR:
             assert_int_equal(ev.text.p[ev.text.n], '\0');
-            eb_buf_printf(to, "%s%.*s%s%s", ev.quoted ? "'" : "", EB_STR_ARG(ev.text), ev.quoted ? "'" : "", ev.is_key ? ":" : " ");
+            eb_buf_printf(to, "%s%.*s%s%s", ev.quoted ? "'" : "", EB_STR_ARG(ev.text), ev.quoted ? "'" : "",
+                          ev.is_key ? ":" : " ");
             break;
         }
     }
@@ -59,7 +61,9 @@ static void reads(void **state) {
         {"a:\n  - b\n  - c: d\n    e: f\ng: |\n  h\n", "{a:[b {c:d e:f }]g:'h\n' }"},
         {"a:\nb:", "{a: b: }"},
         {"a: \">\"\nb: $JS.>\n", "{a:'>' b:$JS.> }"},
-        {"\xef\xbb\xbf" "a: b", "{a:b }"}, /* a byte order mark */
+        {"\xef\xbb\xbf"
+         "a: b",
+         "{a:b }"}, /* a byte order mark */
         {"a: \xc3\xa4\r\nb: 1", "{a:\xc3\xa4 b:1 }"},
     };
     eb_auto_buf struct eb_buf b = {0};
@@ -75,24 +79,15 @@ static void refuses(void **state) {
     static const struct {
         const char *text, *says;
     } rows[] = {
-        {"a: &x b\n", "line 1"},
-        {"a: b\nc: *a\n", "line 2"},
-        {"a: !!str b\n", "tags"},
-        {"a: !x b\n", "tags"},
-        {"&x {a: b}", "anchors"},
-        {"- &x [a]\n", "anchors"},
-        {"[a, b]: c\n", "key"},
-        {"{a: b}: c\n", "key"},
-        {"? [a]\n: b\n", "key"},
-        {"a: b\n---\nc: d\n", "second document"},
-        {"a: [b\n", "malformed"},
-        {"a: b\n c: d\n", "malformed"},
-        {"a: \"b\n", "malformed"},
-        {"\ta: b\n", "malformed"},
-        {"a: \xff\n", "malformed"},
-        {"a: \xed\xa0\x80\n", "malformed"},
-        {"a: \x01\n", "malformed"},
-        {"a: %b\n@c: d\n", "malformed"},
+        {"a: &x b\n", "line 1"},    {"a: b\nc: *a\n", "line 2"},
+        {"a: !!str b\n", "tags"},   {"a: !x b\n", "tags"},
+        {"&x {a: b}", "anchors"},   {"- &x [a]\n", "anchors"},
+        {"[a, b]: c\n", "key"},     {"{a: b}: c\n", "key"},
+        {"? [a]\n: b\n", "key"},    {"a: b\n---\nc: d\n", "second document"},
+        {"a: [b\n", "malformed"},   {"a: b\n c: d\n", "malformed"},
+        {"a: \"b\n", "malformed"},  {"\ta: b\n", "malformed"},
+        {"a: \xff\n", "malformed"}, {"a: \xed\xa0\x80\n", "malformed"},
+        {"a: \x01\n", "malformed"}, {"a: %b\n@c: d\n", "malformed"},
     };
     eb_auto_buf struct eb_buf b = {0};
     for (size_t i = 0; i < EB_COUNT_OF(rows); i++) {
@@ -119,7 +114,8 @@ static void depth(void **state) {
 static void lines(void **state) {
     (void)state;
     EB_CLEANUP(eb_doc_freep) struct eb_doc *d = NULL;
-    assert_int_equal(eb_doc_from(EB_STR("# first\na:\n\n  - b\n  - {c: d,\n     e: f}\n"), NULL, &d, NULL), EB_OK);
+    assert_int_equal(eb_doc_from(EB_STR("# first\na:\n\n  - b\n  - {c: d,\n     e: f}\n"), NULL, &d, NULL),
+                     EB_OK);
     assert_null(eb_doc_name(d));
     static const size_t want[] = {2, 2, 4, 4, 5, 5, 5, 6, 6};
     for (size_t i = 0; i < EB_COUNT_OF(want); i++) {
@@ -156,8 +152,9 @@ static void nulls_and_booleans(void **state) {
         const char *text;
         bool null;
         int boolean; /* -1 = none */
-    } rows[] = {{"[null]", true, -1},   {"[~]", true, -1},      {"['null']", false, -1}, {"[\"\"]", false, -1}, {"- \n", true, -1},     {"[true]", false, 1},
-                {"[false]", false, 0}, {"['true']", false, -1}, {"[True]", false, -1},   {"[yes]", false, -1},  {"[NULL]", false, -1}};
+    } rows[] = {{"[null]", true, -1},  {"[~]", true, -1},    {"['null']", false, -1}, {"[\"\"]", false, -1},
+                {"- \n", true, -1},    {"[true]", false, 1}, {"[false]", false, 0},   {"['true']", false, -1},
+                {"[True]", false, -1}, {"[yes]", false, -1}, {"[NULL]", false, -1}};
     for (size_t i = 0; i < EB_COUNT_OF(rows); i++) {
         EB_CLEANUP(eb_doc_freep) struct eb_doc *d = NULL;
         struct eb_doc_event ev;
@@ -198,10 +195,97 @@ static void files(void **state) {
     eb_doc_free(NULL);
 }
 
+/* JSON is read without libyaml; a comment before it makes libyaml read it. Both must give the same. */
+static void json_as_yaml(void **state) {
+    (void)state;
+    static const char *const rows[] = {
+        "{}",
+        "[]",
+        "{\"a\":1}",
+        " [ 1 , -2.5e+3 , 0 , 1e9, true , false , null ] ",
+        "{\"a\":{\"b\":[{},[],\"\"]},\"c\":\"d\"}",
+        "[\"q\\\"s\\\\t\\/u\\b\\f\\n\\r\\t\"]",
+        "[\"\\u00e9\\u20ac\", \"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\"]",
+        "{\"a\":\"x\"\n,\n\"b\":\n2}\n",
+        /* no JSON any more from some place on */
+        "{a: b}",
+        "{\"a\": b}",
+        "{\"a\": 'c'}",
+        "[1, 2,]",
+        "[0x10, 01, 1., .5, +1, -, 1e]",
+        "[\"a\", # comment\n \"b\"]",
+        "{\"a\": [1, 2], b: {c: d}}",
+        "[true, nul, nulll]",
+        /* and wrong in both */
+        "{\"a\":1",
+        "[1",
+        "[\"a",
+        "[\"\\q\"]",
+        "[\"\\u12\"]",
+        "{\"a\":1}x",
+        "{\"a\":1}\n{\"b\":2}",
+        "[1]]",
+        "{\"a\":[1}",
+        "{\"a\",}",
+        "[\"\x01\"]",
+        "[\"\x7f\"]",
+        "[\"\xff\"]",
+        "[\"\xed\xa0\x80\"]",
+        "[&a 1, *a]",
+        "[!!str 1]",
+        "{[1]: 2}",
+    };
+    for (size_t i = 0; i < EB_COUNT_OF(rows); i++) {
+        eb_auto_buf struct eb_buf text = {0}, fast = {0}, slow = {0};
+        flat_of(rows[i], &fast);
+        eb_buf_printf(&text, "#\n%s", rows[i]);
+        flat_of(text.p, &slow);
+        /* positions differ by the comment, so failures are compared up to the name of the code */
+        const char *bang = strchr(fast.p, '!');
+        size_t n = bang ? (size_t)(bang - fast.p) + strcspn(bang, " ") : fast.n;
+        if (slow.n < n || strncmp(fast.p, slow.p, n) != 0 || (!bang && slow.n != fast.n))
+            fail_msg("%s: %s, by libyaml %s", rows[i], fast.p, slow.p);
+    }
+}
+
+/* Texts that stand across the borders of what is read at once, and a surrogate pair, which libyaml does not
+ * take. */
+static void long_json(void **state) {
+    (void)state;
+    eb_auto_buf struct eb_buf text = {0}, want = {0}, got = {0};
+    eb_buf_z(&text, "[");
+    eb_buf_z(&want, "[");
+    for (int i = 0; i < 20000; i++) {
+        eb_buf_printf(&text, "%s\"%*d\\n\", %d", i ? "," : "", i % 97, i, i);
+        eb_buf_printf(&want, "'%*d\n' %d ", i % 97, i, i);
+    }
+    eb_buf_z(&text, ",\"\\ud83d\\ude00\"]");
+    eb_buf_z(&want, "'\xf0\x9f\x98\x80' ]");
+    flat_of(text.p, &got);
+    assert_string_equal(got.p, want.p);
+    char path[] = "/tmp/eb-doc-XXXXXX";
+    int fd = mkstemp(path);
+    assert_int_equal(write(fd, text.p, text.n), text.n);
+    (void)close(fd);
+    struct eb_doc *d = NULL;
+    assert_int_equal(eb_doc_open(path, text.n, &d, NULL), EB_OK);
+    flat(d, &got);
+    assert_string_equal(got.p, want.p);
+    eb_doc_free(d);
+    assert_int_equal(eb_doc_open(path, text.n - 1, &d, NULL), EB_OK);
+    flat(d, &got);
+    assert_non_null(strstr(got.p, "!too_large"));
+    eb_doc_free(d);
+    (void)unlink(path);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reads), cmocka_unit_test(refuses),            cmocka_unit_test(depth), cmocka_unit_test(lines),
-        cmocka_unit_test(skips), cmocka_unit_test(nulls_and_booleans), cmocka_unit_test(files),
+        cmocka_unit_test(json_as_yaml), cmocka_unit_test(long_json),
+        cmocka_unit_test(reads),        cmocka_unit_test(refuses),
+        cmocka_unit_test(depth),        cmocka_unit_test(lines),
+        cmocka_unit_test(skips),        cmocka_unit_test(nulls_and_booleans),
+        cmocka_unit_test(files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

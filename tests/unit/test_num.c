@@ -107,7 +107,7 @@ static void durations(void **state) {
 static void epochs(void **state) {
     (void)state;
     int64_t s = 77;
-    const double bad[] = {NAN, INFINITY, -INFINITY, -0.1, -1, 9007199254740994.0, 1e300};
+    const double bad[] = {(double)NAN, (double)INFINITY, -(double)INFINITY, -0.1, -1, 9007199254740994.0, 1e300};
     for (size_t i = 0; i < EB_COUNT_OF(bad); i++)
         assert_int_equal(eb_num_epoch(bad[i], &s), EB_E_INVALID);
     assert_int_equal(s, 77);
