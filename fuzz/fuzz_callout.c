@@ -1,7 +1,8 @@
 /*
- * The whole core, from the bytes that came to the bytes of the answer, with keys, a permissions document and a key set in force. The first byte says what
- * the others are: `p` a plain request, `s` a sealed one, `b` what a seal holds, `{` (and on) claims still to be signed, `x` the same and sealed, `n` members
- * of the claims' `nats` object, signed and sealed.
+ * The whole core, from the bytes that came to the bytes of the answer, with keys, a permissions document and
+ * a key set in force. The first byte says what the others are: `p` a plain request, `s` a sealed one, `b`
+ * what a seal holds, `{` (and on) claims still to be signed, `x` the same and sealed, `n` members of the
+ * claims' `nats` object, signed and sealed.
  */
 #include <sodium.h>
 #include <stdlib.h>
@@ -24,13 +25,16 @@
 #define OUR_CURVE_SEED "SXAP77HZ63Z7B3PK47SODXW33DK5FT6MZHDMHQF5XK33JMNOVOUKLIUREI"
 #define USER "UAB2CB576PHBBPQ5ODORRZ2LYCMWPZGWGCN2KDK7DXOIMZASKUY3RLKK"
 
-static const char policy[] = "oauth2:\n  app: {azp: joe, account: CSC, required_scope: mqtt}\n  sub: {subject: joe, account: CSC, src: [10.0.0.0/8]}\n"
+static const char policy[] = "oauth2:\n  app: {azp: joe, account: CSC, required_scope: mqtt}\n  sub: "
+                             "{subject: joe, account: CSC, src: [10.0.0.0/8]}\n"
                              "nkey:\n  worker: {public_key: " USER ", account: CSC}\n"
                              "noauth: {account: ANON, mqtt_client_id: \"a*\"}\n";
 /* The public keys of RFC 8037 A.2 and RFC 7515 A.3. */
-static const char keys[] = "{\"keys\":[{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo\",\"kid\":\"ed\"},"
-                           "{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU\","
-                           "\"y\":\"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0\"}]}";
+static const char keys[] =
+    "{\"keys\":[{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo\","
+    "\"kid\":\"ed\"},"
+    "{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU\","
+    "\"y\":\"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0\"}]}";
 
 static struct eb_callout core;
 static struct eb_nkey *server, *curve;
@@ -51,7 +55,8 @@ static void set_up(void) {
     char folder[] = "/tmp/eb-fuzz-XXXXXX";
     FUZZ_MUST(sodium_init() >= 0 && mkdtemp(folder));
     eb_log_set_level("error");
-    static const char *const names[] = {"permissions.file", "nats.issuer-seed-file", "nats.xkey-seed-file", "jwks.path"};
+    static const char *const names[] = {"permissions.file", "nats.issuer-seed-file", "nats.xkey-seed-file",
+                                        "jwks.path"};
     const char *const texts[] = {policy, ISSUER_SEED, OUR_CURVE_SEED, keys};
     char *paths[4], *argv[8];
     int n = 0;
@@ -66,7 +71,8 @@ static void set_up(void) {
     argv[n++] = eb_str_dup(EB_STR("--noauth.accept-unrecognized=true"));
     struct eb_config *config = NULL;
     struct eb_findings f = {0};
-    bool loaded = eb_config_load(n, argv, &config, &f) == EB_OK && eb_live_new(config, &core.live, &f) == EB_OK;
+    bool loaded =
+        eb_config_load(n, argv, &config, &f) == EB_OK && eb_live_new(config, &core.live, &f) == EB_OK;
     eb_auto_buf struct eb_buf told = {0};
     eb_findings_print(&f, &told);
     if (!loaded)
@@ -148,9 +154,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         seal(eb_buf_get(&text), &sealed);
         break;
     case 'n':
-        eb_buf_z(&claims, "{\"aud\":\"nats-authorization-request\",\"exp\":1700000300,\"iat\":1700000000,\"iss\":\"" SERVER "\",\"sub\":\"" ISSUER
-                          "\",\"nats\":{\"server_id\":{\"name\":\"n\",\"host\":\"h\",\"id\":\"" SERVER "\",\"xkey\":\"" CURVE "\"},\"user_nkey\":\"" USER
-                          "\",\"type\":\"authorization_request\",\"version\":2,");
+        eb_buf_z(
+            &claims,
+            "{\"aud\":\"nats-authorization-request\",\"exp\":1700000300,\"iat\":1700000000,\"iss\":\"" SERVER
+            "\",\"sub\":\"" ISSUER
+            "\",\"nats\":{\"server_id\":{\"name\":\"n\",\"host\":\"h\",\"id\":\"" SERVER
+            "\",\"xkey\":\"" CURVE "\"},\"user_nkey\":\"" USER
+            "\",\"type\":\"authorization_request\",\"version\":2,");
         eb_buf_str(&claims, rest);
         eb_buf_z(&claims, "}}");
         sign(eb_buf_get(&claims), &text);
@@ -165,7 +175,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         seals = false;
         break;
     }
-    struct eb_callout_in in = {.payload = eb_buf_get(&sealed), .header_xkey = seals ? EB_STR(CURVE) : EB_STR_NONE, .arrived_ns = eb_mono_ns(), .waited = true};
+    struct eb_callout_in in = {.payload = eb_buf_get(&sealed),
+                               .header_xkey = seals ? EB_STR(CURVE) : EB_STR_NONE,
+                               .arrived_ns = eb_mono_ns(),
+                               .waited = true};
     int64_t until_ns = 0;
     if (eb_callout_run(&core, &in, &scratch, &reply, &until_ns) == EB_ANSWER)
         check_answer(eb_buf_get(&reply), seals);

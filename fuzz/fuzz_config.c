@@ -21,7 +21,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     for (; argc < FLAGS_MAX && eb_str_starts(rest, EB_STR("--")) && rest.n > 3; argc++) {
         struct eb_str line = eb_str_cut(&rest, '\n');
         /* --config would read files of this machine */
-        (void)snprintf(flags[argc], FLAG_MAX, "%.*s", line.n > FLAG_MAX - 1 ? FLAG_MAX - 1 : (int)line.n, line.p);
+        (void)snprintf(flags[argc], FLAG_MAX, "%.*s", line.n > FLAG_MAX - 1 ? FLAG_MAX - 1 : (int)line.n,
+                       line.p);
         if (strncmp(flags[argc], "--config", 8) == 0 || strncmp(flags[argc], "---", 3) == 0)
             flags[argc][2] = '=';
         argv[argc] = flags[argc];
@@ -41,8 +42,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     eb_findings_print(&f, &told);
     if (!c)
         return 0;
-    FUZZ_MUST(c->issuer_seeds.n + c->issuer_seed_files.n > 0 && c->nats_url && c->permissions_file && c->log_level);
-    FUZZ_MUST(c->queue >= 16 && c->host_port >= 0 && c->host_port <= 65535 && c->session_max_age_ns >= 0 && c->jwks.refresh_ns >= 1000000000);
+    FUZZ_MUST(c->issuer_seeds.n + c->issuer_seed_files.n > 0 && c->nats_url && c->permissions_file &&
+              c->log_level);
+    FUZZ_MUST(c->queue >= 16 && c->host_port >= 0 && c->host_port <= 65535 && c->session_max_age_ns >= 0 &&
+              c->jwks.refresh_ns >= 1000000000);
     eb_auto_buf struct eb_buf restart = {0};
     eb_config_needs_restart(c, c, &restart);
     FUZZ_MUST(restart.n == 0);

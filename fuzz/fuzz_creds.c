@@ -22,7 +22,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     }
     struct eb_natsjwt t;
     FUZZ_MUST(c.key && c.jwt && eb_nkey_kind(c.key) == EB_NKEY_USER);
-    FUZZ_MUST(eb_natsjwt_read(eb_str(c.jwt), EB_CREDS_MAX, &t, NULL) == EB_OK && eb_str_eqz(t.sub, eb_nkey_public(c.key)));
+    FUZZ_MUST(eb_natsjwt_read(eb_str(c.jwt), EB_CREDS_MAX, &t, NULL) == EB_OK &&
+              eb_str_eqz(t.sub, eb_nkey_public(c.key)));
     eb_natsjwt_done(&t);
     eb_creds_done(&c);
     return 0;

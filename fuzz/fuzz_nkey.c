@@ -1,10 +1,12 @@
-/* The text of a key: public, or a seed. One spelling only, so what is read must be written again byte for byte. */
+/* The text of a key: public, or a seed. One spelling only, so what is read must be written again byte for
+ * byte. */
 #include <sodium.h>
 
 #include "fuzz.h"
 #include "nkey/nkey.h"
 
-static const enum eb_nkey_kind kinds[] = {EB_NKEY_NONE, EB_NKEY_ACCOUNT, EB_NKEY_CLUSTER, EB_NKEY_SERVER, EB_NKEY_OPERATOR, EB_NKEY_USER, EB_NKEY_CURVE};
+static const enum eb_nkey_kind kinds[] = {EB_NKEY_NONE,     EB_NKEY_ACCOUNT, EB_NKEY_CLUSTER, EB_NKEY_SERVER,
+                                          EB_NKEY_OPERATOR, EB_NKEY_USER,    EB_NKEY_CURVE};
 
 static void as_public(struct eb_str text) {
     size_t taken = 0;
@@ -40,7 +42,8 @@ static void as_seed(struct eb_str text) {
         if (eb_nkey_kind(k) == EB_NKEY_CURVE)
             FUZZ_MUST(eb_nkey_sign(k, text, sig) == EB_E_INVALID);
         else
-            FUZZ_MUST(eb_nkey_sign(k, text, sig) == EB_OK && eb_nkey_verify(eb_nkey_public_raw(k), text, sig) == EB_OK);
+            FUZZ_MUST(eb_nkey_sign(k, text, sig) == EB_OK &&
+                      eb_nkey_verify(eb_nkey_public_raw(k), text, sig) == EB_OK);
         as_public(eb_str(eb_nkey_public(k)));
         eb_secret_free(seed);
         eb_nkey_free(k);
@@ -59,7 +62,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         char public[EB_NKEY_PUBLIC_LEN + 1];
         uint8_t key[EB_NKEY_RAW_LEN];
         eb_nkey_public_encode(kinds[i], data, public);
-        FUZZ_MUST(eb_nkey_public_decode(eb_str(public), kinds[i], NULL, key, NULL) == EB_OK && memcmp(key, data, sizeof key) == 0);
+        FUZZ_MUST(eb_nkey_public_decode(eb_str(public), kinds[i], NULL, key, NULL) == EB_OK &&
+                  memcmp(key, data, sizeof key) == 0);
     }
     return 0;
 }

@@ -1,6 +1,6 @@
 /*
- * The JWT of a server's request. Bytes that begin with `{` are claims, still to be signed by a server's key (behind a line end: the header, as far as it
- * differs); others are a whole JWT.
+ * The JWT of a server's request. Bytes that begin with `{` are claims, still to be signed by a server's key
+ * (behind a line end: the header, as far as it differs); others are a whole JWT.
  */
 #include <sodium.h>
 
@@ -24,13 +24,15 @@ static void read_as(struct eb_str text, struct eb_str header_xkey) {
         return;
     }
     uint8_t key[EB_NKEY_RAW_LEN];
-    FUZZ_MUST(eb_str_eqz(r.server_id, server) && eb_str_eq(r.jwt.iss, r.server_id)); /* only that seed is known here */
+    FUZZ_MUST(eb_str_eqz(r.server_id, server) &&
+              eb_str_eq(r.jwt.iss, r.server_id)); /* only that seed is known here */
     FUZZ_MUST(eb_nkey_public_decode(r.user_nkey, EB_NKEY_USER, NULL, key, NULL) == EB_OK);
     FUZZ_MUST(eb_nkey_public_decode(r.jwt.sub, EB_NKEY_ACCOUNT, NULL, key, NULL) == EB_OK);
     FUZZ_MUST(eb_str_eqz(r.jwt.aud, "nats-authorization-request") && r.jwt.exp >= r.jwt.iat && r.jwt.iat > 0);
     FUZZ_MUST(eb_str_eq(r.server_xkey, header_xkey));
-    const struct eb_str texts[] = {r.server_name, r.server_host, r.server_version, r.host, r.ci_user, r.ci_name, r.mqtt_id, r.nonce,
-                                   r.jwt_opt,     r.nkey,        r.sig,            r.auth_token, r.user, r.pass, r.name};
+    const struct eb_str texts[] = {r.server_name, r.server_host, r.server_version, r.host,    r.ci_user,
+                                   r.ci_name,     r.mqtt_id,     r.nonce,          r.jwt_opt, r.nkey,
+                                   r.sig,         r.auth_token,  r.user,           r.pass,    r.name};
     for (size_t i = 0; i < EB_COUNT_OF(texts); i++)
         must_be_text(texts[i]);
     for (size_t i = 0; i < json_array_size(r.verified_chains); i++) {
@@ -47,7 +49,8 @@ static void read_as(struct eb_str text, struct eb_str header_xkey) {
 static void sign(struct eb_str input, struct eb_buf *to) {
     static struct eb_nkey *key;
     if (!key)
-        FUZZ_MUST(sodium_init() >= 0 && eb_nkey_from_seed(eb_str(server_seed), EB_NKEY_SERVER, &key, NULL) == EB_OK);
+        FUZZ_MUST(sodium_init() >= 0 &&
+                  eb_nkey_from_seed(eb_str(server_seed), EB_NKEY_SERVER, &key, NULL) == EB_OK);
     struct eb_str header = input, claims = eb_str_cut(&header, '\n');
     if (!header.p)
         header = EB_STR("{\"typ\":\"JWT\",\"alg\":\"ed25519-nkey\"}");

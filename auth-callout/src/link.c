@@ -52,6 +52,7 @@ struct eb_links {
     pthread_t supervisor;
     bool stopping, supervised;
     char trouble[TROUBLE_MAX];
+    char refusal[TROUBLE_MAX]; /* what a server last said to our login; nats.c forgets it when it gives up */
     size_t n;
     struct link links[];
 };
@@ -122,13 +123,15 @@ static void on_disconnected(natsConnection *nc, void *ctx) {
 
 static void on_closed(natsConnection *nc, void *ctx) {
     struct link *k = ctx;
+    char refusal[TROUBLE_MAX];
     {
         EB_LOCKED(&k->all->mutex);
         if (k->all->stopping)
             return;
+        memcpy(refusal, k->all->refusal, sizeof refusal);
     }
     if (is_current(k, nc))
-        note(k, LINK_CLOSED, last_error(nc, "connection closed"));
+        note(k, LINK_CLOSED, refusal[0] ? refusal : last_error(nc, "connection closed"));
 }
 
 static void on_error(natsConnection *nc, natsSubscription *sub, natsStatus status, void *ctx) {
@@ -136,6 +139,10 @@ static void on_error(natsConnection *nc, natsSubscription *sub, natsStatus statu
     struct link *k = ctx;
     const char *text = last_error(nc, natsStatus_GetText(status));
     log_link(EB_LOG_WARN, k, "trouble on the link to NATS", text);
+    if (strstr(text, "uthorization") || strstr(text, "uthentication")) {
+        EB_LOCKED(&k->all->mutex);
+        (void)snprintf(k->all->refusal, sizeof k->all->refusal, "%s", text);
+    }
     /* A refused subscription shows here, sometimes after the flush that looked for it. */
     if (strstr(text, "ermissions Violation for Subscription"))
         note(k, LINK_CONNECTED, text);
@@ -217,6 +224,12 @@ static natsStatus subscribe(struct link *k, natsConnection *nc, natsSubscription
     return s;
 }
 
+static enum eb_rc fail_connect(struct link *k, const char *why, struct eb_err *reterr) {
+    EB_LOCKED(&k->all->mutex);
+    bool refused = k->all->refusal[0] != '\0';
+    return EB_FAIL(reterr, EB_E_IO, "cannot connect to NATS: %s%s%s", why, refused ? "; a server said before: " : "", k->all->refusal);
+}
+
 /* Builds the connection anew. It may still be connecting in the background when this returns. */
 static enum eb_rc build(struct link *k, struct eb_err *reterr) {
     tear_down(k);
@@ -242,7 +255,7 @@ static enum eb_rc build(struct link *k, struct eb_err *reterr) {
     k->sub = sub;
     (void)pthread_rwlock_unlock(&k->lock);
     if (s != NATS_OK) {
-        rc = EB_FAIL(reterr, EB_E_IO, "cannot connect to NATS: %s", nc ? last_error(nc, natsStatus_GetText(s)) : natsStatus_GetText(s));
+        rc = fail_connect(k, nc ? last_error(nc, natsStatus_GetText(s)) : natsStatus_GetText(s), reterr);
         tear_down(k);
         return rc;
     }
@@ -286,6 +299,7 @@ static void check(struct link *k) {
             EB_LOCKED(&k->all->mutex);
             k->pause_ms = 0;
             k->all->trouble[0] = '\0';
+            k->all->refusal[0] = '\0';
         }
         note(k, LINK_CONFIRMED, NULL);
         k->told = false;

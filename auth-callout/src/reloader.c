@@ -65,24 +65,8 @@ static void reload_one(struct eb_reloader *r, const char *what, enum eb_rc (*rel
     eb_log_end(&l);
 }
 
-static void on_files(void *ctx, unsigned tags) {
-    struct eb_reloader *r = ctx;
-    if (tags & 1U << TAG_CONFIG) {
-        eb_reloader_run(r); /* reads all that the configuration names, too */
-        return;
-    }
-    EB_LOCKED(&r->mutex);
-    if (tags & 1U << TAG_POLICY)
-        reload_one(r, "permissions", eb_live_reload_policy);
-    if (tags & 1U << TAG_CA)
-        reload_one(r, "mtls.ca-path", eb_live_reload_cas);
-    if (tags & 1U << TAG_SEEDS)
-        reload_one(r, "seeds", eb_live_reload_seeds);
-    if (tags & 1U << TAG_JWKS && r->opt.keys)
-        eb_keysource_poke(r->opt.keys);
-}
-
-void eb_reloader_run(struct eb_reloader *r) {
+/* False where the old configuration stays in force. */
+static bool reload_all(struct eb_reloader *r) {
     EB_LOCKED(&r->mutex);
     eb_auto_findings struct eb_findings f = {0};
     eb_auto_buf struct eb_buf restart = {0};
@@ -97,7 +81,7 @@ void eb_reloader_run(struct eb_reloader *r) {
     if (rc != EB_OK) {
         eb_count(EB_C_CONFIG_FAILURES);
         eb_log(EB_LOG_ERROR, "reload failed; the old configuration stays in force");
-        return;
+        return false;
     }
     if (restart.n)
         eb_log(EB_LOG_WARN, "reloaded; these take effect only at a restart: %s", restart.p);
@@ -109,6 +93,27 @@ void eb_reloader_run(struct eb_reloader *r) {
     watch_files(r, since_ns);
     if (r->opt.keys)
         eb_keysource_poke(r->opt.keys);
+    return true;
+}
+
+static void on_files(void *ctx, unsigned tags) {
+    struct eb_reloader *r = ctx;
+    /* Of files that came together (a ConfigMap), a broken configuration must not hold back what others say: they are read by the old one. */
+    if (tags & 1U << TAG_CONFIG && reload_all(r))
+        return;
+    EB_LOCKED(&r->mutex);
+    if (tags & 1U << TAG_POLICY)
+        reload_one(r, "permissions", eb_live_reload_policy);
+    if (tags & 1U << TAG_CA)
+        reload_one(r, "mtls.ca-path", eb_live_reload_cas);
+    if (tags & 1U << TAG_SEEDS)
+        reload_one(r, "seeds", eb_live_reload_seeds);
+    if (tags & 1U << TAG_JWKS && r->opt.keys)
+        eb_keysource_poke(r->opt.keys);
+}
+
+void eb_reloader_run(struct eb_reloader *r) {
+    (void)reload_all(r);
 }
 
 enum eb_rc eb_reloader_start(const struct eb_reloader_options *opt, struct eb_reloader **ret, struct eb_err *reterr) {

@@ -37,8 +37,8 @@ X509 *eb_cert_from_der(const unsigned char *der, size_t n) {
     return EB_TAKE(x);
 }
 
-/* Makes a CA of the PEM block body. */
-static enum eb_rc add_ca(struct eb_cert_store *s, struct eb_str body, struct eb_err *reterr) {
+/* Adds the PEM block body; counts it in cas where it may sign certificates. */
+static enum eb_rc add_ca(struct eb_cert_store *s, struct eb_str body, size_t *cas, struct eb_err *reterr) {
     eb_auto_free unsigned char *der = NULL;
     size_t n = 0;
     enum eb_rc rc = eb_pem_bytes(body, &der, &n, reterr);
@@ -58,6 +58,7 @@ static enum eb_rc add_ca(struct eb_cert_store *s, struct eb_str body, struct eb_
         return EB_FAIL(reterr, EB_E_NOMEM, "out of memory");
     }
     s->n++;
+    *cas += X509_check_ca(x) != 0;
     return EB_OK;
 }
 
@@ -83,6 +84,7 @@ enum eb_rc eb_cert_store_read(struct eb_str pem, struct eb_cert_store **ret, str
                        EB_CERT_CA_MAX);
     EB_CLEANUP(eb_cert_store_unrefp) struct eb_cert_store *s = NULL;
     enum eb_rc rc = store_new(&s, reterr);
+    size_t cas = 0;
     while (rc == EB_OK) {
         struct eb_str label = EB_STR_NONE, body = EB_STR_NONE;
         rc = eb_pem_next(&pem, &label, &body, reterr);
@@ -90,7 +92,7 @@ enum eb_rc eb_cert_store_read(struct eb_str pem, struct eb_cert_store **ret, str
             break;
         if (!eb_str_eqz(label, "CERTIFICATE"))
             continue;
-        rc = add_ca(s, body, reterr);
+        rc = add_ca(s, body, &cas, reterr);
         if (rc != EB_OK)
             eb_err_prefix(reterr, "certificate %zu of the CA file", s->n + 1);
     }
@@ -98,6 +100,8 @@ enum eb_rc eb_cert_store_read(struct eb_str pem, struct eb_cert_store **ret, str
         return rc;
     if (s->n == 0)
         return EB_FAIL(reterr, EB_E_MALFORMED, "no PEM certificate in the CA file");
+    if (cas == 0) /* it would shut every client out */
+        return EB_FAIL(reterr, EB_E_MALFORMED, "no certificate in the CA file is a CA's (basic constraints)");
     *ret = EB_TAKE(s);
     return EB_OK;
 }

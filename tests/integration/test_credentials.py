@@ -2,6 +2,7 @@
 import contextlib
 import json
 import ssl
+import subprocess
 import time
 import uuid
 
@@ -281,6 +282,56 @@ def test_a_token_of_6_kib(site, token, protocol):
             own = client.subscribe("test.big")
             client.publish("test.big", b"x")
             assert own.receive().data == b"x"
+
+
+def test_a_filter_with_all_below(site, observer, token):
+    """t/# is granted by the rule t.>, to MQTT clients with t itself; what is denied below it does not come, live or retained, at any QoS."""
+    mark = uuid.uuid4().hex
+    with site.mqtt(token(azp="deny-wins")) as client, site.nats(token(azp="deny-wins")) as nats:
+        for qos in (0, 1, 2):
+            observer_says(site, qos, mark)
+            assert client.subscribe("t/#", qos) == qos
+            observer_says(site, qos, mark)
+            client.barrier()
+            got = until(lambda: (m := list(client.messages.queue)) and m[-1][1] == b"end" and m, "the end")
+            assert {topic for topic, *_ in got} == {"t/open", "t"}, got
+            client.received()
+            client.unsubscribe("t/#")
+        nats.subscribe("t")
+        nats.refused("subscription", "t")
+
+
+def observer_says(site, qos, mark):
+    with site.mqtt() as anybody:
+        for name in ("t/secret/x", "t/open", "t/secret/y", "t"):
+            anybody.publish(name, "end" if name == "t" else mark, qos, retain=name != "t")
+
+
+def test_the_commands_that_up_prints(site):
+    """`make up` again changes nothing and prints commands: each does what its heading says."""
+    pids = [site.bus.pid(name) for name in PROCESSES]
+    text = site.bus("up")
+    assert [site.bus.pid(name) for name in PROCESSES] == pids
+    commands = text[text.index("Try it:"):text.index("make status")].splitlines()[1:]
+    assert sum("mosquitto" in line for line in commands) == 8
+    script, expected, refused = [], [], False
+    for line in commands:
+        refused = refused or line.startswith("  # refused")
+        if line.startswith("  mosquitto"):
+            script += [f"echo '>>>'; {line.strip()} 2>&1; echo \"<<< $?\""]
+            expected += [(line.split()[0], refused)]
+        elif not line.startswith("  #"):
+            script += [line.strip()]
+    done = subprocess.run(["bash", "-c", "\n".join(script)], capture_output=True, text=True, timeout=90)
+    results = [part.split("<<< ") for part in done.stdout.split(">>>\n")[1:]]
+    for (program, refused), (output, status), line in zip(expected, results, [c for c in commands if "mosquitto" in c], strict=True):
+        if refused:
+            assert "denied" in output or "refused" in output, (line, output, status)
+        else:
+            assert status.strip() == "0" and (program == "mosquitto_pub" or "hello by" in output), (line, output, status)
+
+
+PROCESSES = ("demo-idp", "csc/nats-main", "csc/auth-callout", "csc/nats-mtls")
 
 
 def test_mosquitto_commands(site, token):

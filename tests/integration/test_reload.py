@@ -42,6 +42,7 @@ def stream(busy):
 @pytest.fixture
 def played(busy):
     asker = Asker(busy)
+    busy.key("issuer"), busy.key("xkey")  # read now: some tests spoil the files
     yield asker
     asker.close()
 
@@ -128,7 +129,7 @@ def test_a_broken_document_changes_nothing_and_is_told(busy, stream, fault):
         failures = "auth_permissions_reload_failures_total"
         until(lambda: busy.metrics()[failures] > before[failures], "the failure to be counted")
         line = until(lambda: busy.log.find(offset, msg="a changed file was not taken; the old stays in force"), "a finding in the log")[0]
-        assert line["level"] == "error" and line["finding"] and line["mend"]
+        assert line["level"] == "error" and line["finding"]
         assert str(path) in line.get("file", "") + line["finding"]
         assert busy.log.find(offset, msg="reload failed; the old stays in force", what="permissions")
         assert busy.metrics()["auth_permissions_reloads_total"] == before["auth_permissions_reloads_total"]

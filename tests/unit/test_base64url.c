@@ -12,7 +12,15 @@ static const struct {
     const char *plain, *text;
 } vectors[] = {
     /* RFC 4648 s10, without padding, and the two letters that differ from plain base64 */
-    {"", ""}, {"f", "Zg"}, {"fo", "Zm8"}, {"foo", "Zm9v"}, {"foob", "Zm9vYg"}, {"fooba", "Zm9vYmE"}, {"foobar", "Zm9vYmFy"}, {"\xfb\xff\xbf", "-_-_"}, {"\xff\xef\xbe", "_---"},
+    {"", ""},
+    {"f", "Zg"},
+    {"fo", "Zm8"},
+    {"foo", "Zm9v"},
+    {"foob", "Zm9vYg"},
+    {"fooba", "Zm9vYmE"},
+    {"foobar", "Zm9vYmFy"},
+    {"\xfb\xff\xbf", "-_-_"},
+    {"\xff\xef\xbe", "_---"},
 };
 
 static void both_ways(void **state) {
@@ -52,8 +60,9 @@ static void every_byte_and_length(void **state) {
 static void one_spelling_only(void **state) {
     (void)state;
     static const char *const bad[] = {
-        "Zg==", "Zg=", "Zm8=", "Z", "Zm9vY", "Zh", "Zm9", /* spare bits set: only Zg and Zm8 are canonical */
-        "Zm 8", "Zm8\n", " Zm8", "Zm+v", "Zm/v", "Zm9v!", "Zm9v\x80", "\xc3\xa4Z",
+        "Zg==", "Zg=",   "Zm8=", "Z",    "Zm9vY", "Zh",    "Zm9", /* spare bits set: only Zg and Zm8 are
+                                                                     canonical */
+        "Zm 8", "Zm8\n", " Zm8", "Zm+v", "Zm/v",  "Zm9v!", "Zm9v\x80", "\xc3\xa4Z",
     };
     for (size_t i = 0; i < EB_COUNT_OF(bad); i++) {
         char to[16];
@@ -75,6 +84,7 @@ static void one_spelling_only(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(both_ways), cmocka_unit_test(every_byte_and_length), cmocka_unit_test(one_spelling_only)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(both_ways), cmocka_unit_test(every_byte_and_length),
+                                       cmocka_unit_test(one_spelling_only)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -124,8 +124,12 @@ static void json_strings(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(grows), cmocka_unit_test(numbers),                    cmocka_unit_test(failure_latches),
-        cmocka_unit_test(take),  cmocka_unit_test(secrets_are_wiped_in_place), cmocka_unit_test(json_strings),
+        cmocka_unit_test(grows),
+        cmocka_unit_test(numbers),
+        cmocka_unit_test(failure_latches),
+        cmocka_unit_test(take),
+        cmocka_unit_test(secrets_are_wiped_in_place),
+        cmocka_unit_test(json_strings),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -90,7 +90,8 @@ static void a_failed_write_leaves_the_old_file(void **state) {
     assert_string_equal(b.p, "old");
 }
 
-/* In a container the process id is the same after each restart: what a killed process left behind must not stop its successor. */
+/* In a container the process id is the same after each restart: what a killed process left behind must not
+ * stop its successor. */
 static void leftovers_do_no_harm(void **state) {
     (void)state;
     FILE *f = fopen(temp, "w");
@@ -111,7 +112,11 @@ static void secrets(void **state) {
     (void)state;
     static const struct {
         const char *text, *want; /* NULL = refused */
-    } rows[] = {{"seed", "seed"}, {" \r\n seed \n\n", "seed"}, {"two words\nlines\n", "two words\nlines"}, {"", NULL}, {" \n\t", NULL}};
+    } rows[] = {{"seed", "seed"},
+                {" \r\n seed \n\n", "seed"},
+                {"two words\nlines\n", "two words\nlines"},
+                {"", NULL},
+                {" \n\t", NULL}};
     for (size_t i = 0; i < EB_COUNT_OF(rows); i++) {
         EB_CLEANUP(eb_secret_freep) struct eb_secret *s = NULL;
         struct eb_err err = {0};
@@ -134,12 +139,9 @@ static void secrets(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(writes_and_reads),
-        cmocka_unit_test(limits),
-        cmocka_unit_test(failures_name_the_path),
-        cmocka_unit_test(a_failed_write_leaves_the_old_file),
-        cmocka_unit_test(leftovers_do_no_harm),
-        cmocka_unit_test(secrets),
+        cmocka_unit_test(writes_and_reads),       cmocka_unit_test(limits),
+        cmocka_unit_test(failures_name_the_path), cmocka_unit_test(a_failed_write_leaves_the_old_file),
+        cmocka_unit_test(leftovers_do_no_harm),   cmocka_unit_test(secrets),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -24,7 +24,8 @@ static void prints_where_what_and_mend(void **state) {
     for (size_t i = 0; i < EB_COUNT_OF(rows); i++) {
         eb_auto_findings struct eb_findings f = {0};
         eb_auto_buf struct eb_buf b = {0};
-        eb_findings_add(&f, rows[i].severity, rows[i].file, rows[i].line, rows[i].path, rows[i].mend, "text %d", 7);
+        eb_findings_add(&f, rows[i].severity, rows[i].file, rows[i].line, rows[i].path, rows[i].mend,
+                        "text %d", 7);
         eb_findings_print(&f, &b);
         assert_string_equal(b.p, rows[i].want);
     }
@@ -53,6 +54,8 @@ static void nothing(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(prints_where_what_and_mend), cmocka_unit_test(counts_more_than_it_keeps), cmocka_unit_test(nothing)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(prints_where_what_and_mend),
+                                       cmocka_unit_test(counts_more_than_it_keeps),
+                                       cmocka_unit_test(nothing)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -32,7 +32,8 @@ static void objects_only_and_within_limits(void **state) {
         json_t *o = NULL;
         struct eb_err err = {0};
         enum eb_rc rc = eb_json_object(eb_str(rows[i].text), rows[i].max, &o, &err);
-        if (rc != rows[i].rc || !strstr(err.text, rows[i].says) || strstr(err.text, "oops") || (rc != EB_OK) != !o)
+        if (rc != rows[i].rc || !strstr(err.text, rows[i].says) || strstr(err.text, "oops") ||
+            (rc != EB_OK) != !o)
             fail_msg("%s: %s, %s", rows[i].text, eb_rc_name(rc), err.text);
         json_decref(o);
     }
@@ -41,7 +42,9 @@ static void objects_only_and_within_limits(void **state) {
 static void getters_tell_missing_from_mistyped(void **state) {
     (void)state;
     eb_auto_json json_t *o = NULL;
-    assert_int_equal(eb_json_object(EB_STR("{\"s\":\"t\",\"e\":\"\",\"n\":null,\"i\":7,\"l\":[\"t\"]}"), 100, &o, NULL), EB_OK);
+    assert_int_equal(
+        eb_json_object(EB_STR("{\"s\":\"t\",\"e\":\"\",\"n\":null,\"i\":7,\"l\":[\"t\"]}"), 100, &o, NULL),
+        EB_OK);
     struct eb_str s = EB_STR("kept");
     assert_int_equal(eb_json_get_str(o, "s", &s), EB_JSON_OK);
     assert_true(eb_str_eqz(s, "t"));
@@ -65,9 +68,18 @@ static void epochs(void **state) {
         enum eb_json_have have;
         int64_t s;
     } rows[] = {
-        {"0", EB_JSON_OK, 0},           {"1700000000", EB_JSON_OK, 1700000000}, {"1700000000.999", EB_JSON_OK, 1700000000}, {"1.7e9", EB_JSON_OK, 1700000000},
-        {"9223372036854775807", EB_JSON_OK, INT64_MAX}, {"-1", EB_JSON_WRONG_TYPE, 0}, {"-0.5", EB_JSON_WRONG_TYPE, 0}, {"1e300", EB_JSON_WRONG_TYPE, 0},
-        {"\"1700000000\"", EB_JSON_WRONG_TYPE, 0}, {"null", EB_JSON_WRONG_TYPE, 0}, {"true", EB_JSON_WRONG_TYPE, 0}, {"[]", EB_JSON_WRONG_TYPE, 0},
+        {"0", EB_JSON_OK, 0},
+        {"1700000000", EB_JSON_OK, 1700000000},
+        {"1700000000.999", EB_JSON_OK, 1700000000},
+        {"1.7e9", EB_JSON_OK, 1700000000},
+        {"9223372036854775807", EB_JSON_OK, INT64_MAX},
+        {"-1", EB_JSON_WRONG_TYPE, 0},
+        {"-0.5", EB_JSON_WRONG_TYPE, 0},
+        {"1e300", EB_JSON_WRONG_TYPE, 0},
+        {"\"1700000000\"", EB_JSON_WRONG_TYPE, 0},
+        {"null", EB_JSON_WRONG_TYPE, 0},
+        {"true", EB_JSON_WRONG_TYPE, 0},
+        {"[]", EB_JSON_WRONG_TYPE, 0},
     };
     for (size_t i = 0; i < EB_COUNT_OF(rows); i++) {
         char text[64];

@@ -8,16 +8,28 @@
 #include "base/attr.h"
 #include "base/nearest.h"
 
-static const char *const names[] = {"account", "allow", "azp", "connections", "deny", "permissions", "public_key", "pub", "sub", "subject"};
+static const char *const names[] = {"account",     "allow",      "azp", "connections", "deny",
+                                    "permissions", "public_key", "pub", "sub",         "subject"};
 
 static void finds(void **state) {
     (void)state;
     static const struct {
         const char *name, *want; /* NULL = none */
     } rows[] = {
-        {"acount", "account"}, {"accounts", "account"},   {"Account", "account"},   {"permisions", "permissions"}, {"public-key", "public_key"}, {"publickey", "public_key"},
-        {"publish", "pub"},    {"connection", "connections"}, {"subjekt", "subject"}, {"alow", "allow"},             {"azp", "azp"},               {"completely_else", NULL},
-        {"", NULL},            {"x", NULL},
+        {"acount", "account"},
+        {"accounts", "account"},
+        {"Account", "account"},
+        {"permisions", "permissions"},
+        {"public-key", "public_key"},
+        {"publickey", "public_key"},
+        {"publish", "pub"},
+        {"connection", "connections"},
+        {"subjekt", "subject"},
+        {"alow", "allow"},
+        {"azp", "azp"},
+        {"completely_else", NULL},
+        {"", NULL},
+        {"x", NULL},
     };
     for (size_t i = 0; i < EB_COUNT_OF(rows); i++) {
         const char *got = eb_nearest(eb_str(rows[i].name), names, EB_COUNT_OF(names));

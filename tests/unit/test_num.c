@@ -107,7 +107,8 @@ static void durations(void **state) {
 static void epochs(void **state) {
     (void)state;
     int64_t s = 77;
-    const double bad[] = {(double)NAN, (double)INFINITY, -(double)INFINITY, -0.1, -1, 9007199254740994.0, 1e300};
+    const double bad[] = {(double)NAN, (double)INFINITY, -(double)INFINITY, -0.1, -1, 9007199254740994.0,
+                          1e300};
     for (size_t i = 0; i < EB_COUNT_OF(bad); i++)
         assert_int_equal(eb_num_epoch(bad[i], &s), EB_E_INVALID);
     assert_int_equal(s, 77);
@@ -120,6 +121,7 @@ static void epochs(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(integers), cmocka_unit_test(durations), cmocka_unit_test(epochs)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(integers), cmocka_unit_test(durations),
+                                       cmocka_unit_test(epochs)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

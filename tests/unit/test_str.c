@@ -16,16 +16,20 @@ static void compares(void **state) {
     assert_true(eb_str_eqz(EB_STR("ab"), "ab"));
     assert_false(eb_str_eqz(EB_STR("ab"), "abc"));
     assert_false(eb_str_eqz(eb_str_n("a\0b", 3), "a"));
-    assert_true(eb_str_starts(EB_STR("abc"), EB_STR("ab")) && eb_str_starts(EB_STR("a"), EB_STR("")) && !eb_str_starts(EB_STR("a"), EB_STR("ab")));
-    assert_true(eb_str_ends(EB_STR("abc"), EB_STR("bc")) && eb_str_ends(EB_STR(""), EB_STR("")) && !eb_str_ends(EB_STR("c"), EB_STR("bc")));
+    assert_true(eb_str_starts(EB_STR("abc"), EB_STR("ab")) && eb_str_starts(EB_STR("a"), EB_STR("")) &&
+                !eb_str_starts(EB_STR("a"), EB_STR("ab")));
+    assert_true(eb_str_ends(EB_STR("abc"), EB_STR("bc")) && eb_str_ends(EB_STR(""), EB_STR("")) &&
+                !eb_str_ends(EB_STR("c"), EB_STR("bc")));
     assert_true(eb_str_starts(EB_STR_NONE, EB_STR_NONE) && eb_str_ends(EB_STR_NONE, EB_STR_NONE));
-    assert_true(eb_str_has(EB_STR("abc"), 'c') && !eb_str_has(EB_STR("abc"), 'd') && !eb_str_has(EB_STR_NONE, 'a'));
+    assert_true(eb_str_has(EB_STR("abc"), 'c') && !eb_str_has(EB_STR("abc"), 'd') &&
+                !eb_str_has(EB_STR_NONE, 'a'));
     assert_null(eb_str(NULL).p);
 }
 
 static void trims(void **state) {
     (void)state;
-    static const char *const rows[][2] = {{"", ""}, {" ", ""}, {"a", "a"}, {" \t\r\na b\n \r", "a b"}, {"\n\n", ""}, {"\va", "\va"}};
+    static const char *const rows[][2] = {{"", ""},     {" ", ""},     {"a", "a"}, {" \t\r\na b\n \r", "a b"},
+                                          {"\n\n", ""}, {"\va", "\va"}};
     for (size_t i = 0; i < EB_COUNT_OF(rows); i++)
         if (!eb_str_eqz(eb_str_trim(eb_str(rows[i][0])), rows[i][1]))
             fail_msg("row %zu", i);
@@ -36,7 +40,13 @@ static void cuts(void **state) {
     (void)state;
     static const struct {
         const char *text, *pieces[5];
-    } rows[] = {{"a,b,c", {"a", "b", "c"}}, {"a", {"a"}}, {"", {""}}, {",", {"", ""}}, {"a,", {"a", ""}}, {",a", {"", "a"}}, {"a,,b", {"a", "", "b"}}};
+    } rows[] = {{"a,b,c", {"a", "b", "c"}},
+                {"a", {"a"}},
+                {"", {""}},
+                {",", {"", ""}},
+                {"a,", {"a", ""}},
+                {",a", {"", "a"}},
+                {"a,,b", {"a", "", "b"}}};
     for (size_t i = 0; i < EB_COUNT_OF(rows); i++) {
         struct eb_str rest = eb_str(rows[i].text);
         size_t n = 0;
@@ -64,10 +74,26 @@ static void utf8(void **state) {
         const char *text;
         bool valid, control;
     } rows[] = {
-        {"", true, false}, {"plain ~", true, false}, {"\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80\xf4\x8f\xbf\xbf", true, false}, {"\x80", false, false},
-        {"\xc0\x80", false, false}, {"\xc1\xbf", false, false}, {"\xe0\x9f\xbf", false, false}, {"\xed\xa0\x80", false, false}, {"\xf0\x8f\xbf\xbf", false, false},
-        {"\xf4\x90\x80\x80", false, false}, {"\xf5\x80\x80\x80", false, false}, {"\xc3", false, false}, {"\xe2\x82", false, false}, {"\xff", false, false},
-        {"\n", true, true}, {"a\x1f", true, true}, {"\x7f", true, true}, {"\xc2\x80", true, true}, {"\xc2\x9f", true, true}, {"\xc2\xa0", true, false},
+        {"", true, false},
+        {"plain ~", true, false},
+        {"\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80\xf4\x8f\xbf\xbf", true, false},
+        {"\x80", false, false},
+        {"\xc0\x80", false, false},
+        {"\xc1\xbf", false, false},
+        {"\xe0\x9f\xbf", false, false},
+        {"\xed\xa0\x80", false, false},
+        {"\xf0\x8f\xbf\xbf", false, false},
+        {"\xf4\x90\x80\x80", false, false},
+        {"\xf5\x80\x80\x80", false, false},
+        {"\xc3", false, false},
+        {"\xe2\x82", false, false},
+        {"\xff", false, false},
+        {"\n", true, true},
+        {"a\x1f", true, true},
+        {"\x7f", true, true},
+        {"\xc2\x80", true, true},
+        {"\xc2\x9f", true, true},
+        {"\xc2\xa0", true, false},
     };
     for (size_t i = 0; i < EB_COUNT_OF(rows); i++) {
         if (eb_utf8_valid(eb_str(rows[i].text)) != rows[i].valid)
@@ -76,7 +102,9 @@ static void utf8(void **state) {
             fail_msg("row %zu: control", i);
     }
     assert_true(eb_utf8_has_control(eb_str_n("a\0", 2)));
-    assert_int_equal(eb_utf8_char(EB_STR("\xe2\x82\xac" "x")), 3);
+    assert_int_equal(eb_utf8_char(EB_STR("\xe2\x82\xac"
+                                         "x")),
+                     3);
     assert_int_equal(eb_utf8_char(EB_STR("")), 0);
 }
 
@@ -84,7 +112,8 @@ static void errors(void **state) {
     (void)state;
     struct eb_err e = {0};
     assert_int_equal(EB_FAIL(&e, EB_E_IO, "first %d", 1), EB_E_IO);
-    assert_int_equal(EB_FAIL(&e, EB_E_INVALID, "second"), EB_E_INVALID); /* the first one wins the text, the caller's code is returned */
+    assert_int_equal(EB_FAIL(&e, EB_E_INVALID, "second"),
+                     EB_E_INVALID); /* the first one wins the text, the caller's code is returned */
     assert_int_equal(e.rc, EB_E_IO);
     eb_err_prefix(&e, "at %s", "x");
     assert_string_equal(e.text, "at x: first 1");
@@ -114,15 +143,17 @@ static void codes(void **state) {
         for (enum eb_rc b = EB_OK; b < a; b++)
             assert_string_not_equal(name, eb_rc_name(b));
     }
-    assert_true(eb_rc_undecided(EB_E_KEYS_UNAVAILABLE) && eb_rc_undecided(EB_E_NOMEM) && !eb_rc_undecided(EB_E_EXPIRED) && !eb_rc_undecided(EB_OK));
+    assert_true(eb_rc_undecided(EB_E_KEYS_UNAVAILABLE) && eb_rc_undecided(EB_E_NOMEM) &&
+                !eb_rc_undecided(EB_E_EXPIRED) && !eb_rc_undecided(EB_OK));
     assert_non_null(eb_rc_name(EB_RC_MAX_));
     assert_non_null(eb_rc_hint(EB_RC_MAX_));
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(compares), cmocka_unit_test(trims),  cmocka_unit_test(cuts),  cmocka_unit_test(copies),
-        cmocka_unit_test(utf8),     cmocka_unit_test(errors), cmocka_unit_test(codes),
+        cmocka_unit_test(compares), cmocka_unit_test(trims), cmocka_unit_test(cuts),
+        cmocka_unit_test(copies),   cmocka_unit_test(utf8),  cmocka_unit_test(errors),
+        cmocka_unit_test(codes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

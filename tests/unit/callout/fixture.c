@@ -99,8 +99,11 @@ void fx_world_open(struct fx_world *w, const struct fx_dir *dir, const char *con
     size_t n = 0, t = 0;
     const struct {
         const char *flag, *file;
-    } files[] = {{"permissions.file", FX_POLICY}, {"nats.issuer-seed-file", FX_ISSUERS}, {"nats.xkey-seed-file", FX_CURVES},
-                 {"mtls.ca-path", FX_CA},         {"jwks.path", FX_JWKS}};
+    } files[] = {{"permissions.file", FX_POLICY},
+                 {"nats.issuer-seed-file", FX_ISSUERS},
+                 {"nats.xkey-seed-file", FX_CURVES},
+                 {"mtls.ca-path", FX_CA},
+                 {"jwks.path", FX_JWKS}};
     for (size_t i = 0; i < EB_COUNT_OF(files); i++) {
         if (!exists(dir, files[i].file))
             continue;
@@ -109,6 +112,7 @@ void fx_world_open(struct fx_world *w, const struct fx_dir *dir, const char *con
     }
     flags[n++] = "--jwks.issuer=" FX_ISS;
     flags[n++] = "--jwks.audience=" FX_AUD;
+    flags[n++] = "--jwks.signing-algorithms=RS256,ES256";
     for (size_t i = 0; more && more[i]; i++)
         flags[n++] = more[i];
     flags[n] = NULL;
@@ -124,7 +128,8 @@ void fx_world_open(struct fx_world *w, const struct fx_dir *dir, const char *con
     EB_CLEANUP(eb_view_done) struct eb_view v = {0};
     eb_live_view(w->live, &v);
     if (v.settings->config->jwks.path) {
-        MINT_MUST(eb_keysource_start(&v.settings->config->jwks, nothing, NULL, &w->callout.keys, NULL) == EB_OK);
+        MINT_MUST(eb_keysource_start(&v.settings->config->jwks, nothing, NULL, &w->callout.keys, NULL) ==
+                  EB_OK);
         if (exists(dir, FX_JWKS))
             MINT_MUST(fx_wait(has_keys, w->callout.keys, 5000));
     }
@@ -154,21 +159,22 @@ static json_t *texts_of(const char *const *list) {
     return a;
 }
 
-static const char *or(const char *a, const char *b) {
+static const char * or (const char *a, const char *b) {
     return a ? a : b;
 }
 
 void fx_request(const struct fx_request *r, struct eb_buf *to) {
-    EB_CLEANUP(eb_nkey_freep) struct eb_nkey *key = fixture_key(or(r->seed, SERVER_R0_SEED));
+    EB_CLEANUP(eb_nkey_freep) struct eb_nkey *key = fixture_key(or (r->seed, SERVER_R0_SEED));
     json_t *server = json_object(), *ci = json_object(), *co = json_object();
     put(server, "name", "main-0");
     put(server, "host", "0.0.0.0");
-    put(server, "id", or(r->server_id, eb_nkey_public(key)));
+    put(server, "id", or (r->server_id, eb_nkey_public(key)));
     put(server, "version", "2.14.3");
     put(server, "xkey", r->xkey);
-    put(ci, "host", or(r->host, "127.0.0.1"));
+    put(ci, "host", or (r->host, "127.0.0.1"));
     json_object_set_new(ci, "id", json_integer(7));
-    const char *kind = or(r->kind, "Client"), *type = or(r->type, r->kind && strcmp(r->kind, "Leafnode") == 0 ? "-" : "nats");
+    const char *kind = or (r->kind, "Client"),
+               *type = or (r->type, r->kind && strcmp(r->kind, "Leafnode") == 0 ? "-" : "nats");
     put(ci, "kind", strcmp(kind, "-") ? kind : NULL);
     put(ci, "type", strcmp(type, "-") ? type : NULL);
     put(ci, "mqtt_id", r->mqtt_id);
@@ -181,10 +187,12 @@ void fx_request(const struct fx_request *r, struct eb_buf *to) {
     put(co, "sig", r->sig);
     json_object_set_new(co, "protocol", json_integer(1));
     int64_t now = eb_wall_s() + r->skew_s;
-    json_t *all = json_pack("{s:s,s:I,s:I,s:s,s:s,s:{s:o,s:s,s:o,s:o,s:s,s:i}}", "aud", or(r->aud, "nats-authorization-request"), "exp",
-                            (json_int_t)(now + (r->budget_s ? r->budget_s : 2)), "iat", (json_int_t)now, "iss", eb_nkey_public(key), "sub",
-                            or(r->issuer, ACCOUNT_R0), "nats", "server_id", server, "user_nkey", or(r->user_nkey, USER_R1), "client_info", ci,
-                            "connect_opts", co, "type", or(r->claim_type, "authorization_request"), "version", r->version ? r->version : 2);
+    json_t *all = json_pack(
+        "{s:s,s:I,s:I,s:s,s:s,s:{s:o,s:s,s:o,s:o,s:s,s:i}}", "aud", or (r->aud, "nats-authorization-request"),
+        "exp", (json_int_t)(now + (r->budget_s ? r->budget_s : 20)), "iat", (json_int_t)now, "iss",
+        eb_nkey_public(key), "sub", or (r->issuer, ACCOUNT_R0), "nats", "server_id", server, "user_nkey",
+        or (r->user_nkey, USER_R1), "client_info", ci, "connect_opts", co, "type",
+        or (r->claim_type, "authorization_request"), "version", r->version ? r->version : 2);
     MINT_MUST(all);
     if (r->chain || r->certs) {
         json_t *tls = json_object();
@@ -196,7 +204,7 @@ void fx_request(const struct fx_request *r, struct eb_buf *to) {
     }
     char *text = json_dumps(all, JSON_COMPACT);
     json_decref(all);
-    fixture_token(to, EB_STR(USUAL_HEADER), eb_str(text), or(r->seed, SERVER_R0_SEED));
+    fixture_token(to, EB_STR(USUAL_HEADER), eb_str(text), or (r->seed, SERVER_R0_SEED));
     free(text);
 }
 
@@ -216,13 +224,15 @@ static void count(struct counts *c) {
             continue;
         struct eb_str name = eb_str_cut(&line, ' ');
         unsigned long long v = line.p ? strtoull(line.p, NULL, 10) : 0;
-        for (enum eb_method m = EB_METHOD_NONE; m < EB_METHOD_MAX_; m++) {
+        for (enum eb_method m = EB_METHOD_NONE; v && m < EB_METHOD_MAX_; m++) {
             char series[120];
             (void)snprintf(series, sizeof series, "auth_%s_attempts_total", eb_method_name(m));
             if (eb_str_eqz(name, series))
                 c->attempts[m] = v;
-            int n = m == EB_METHOD_NONE ? snprintf(series, sizeof series, "auth_invalid_requests_total{reason=\"")
-                                        : snprintf(series, sizeof series, "auth_%s_failures_total{reason=\"", eb_method_name(m));
+            int n =
+                m == EB_METHOD_NONE
+                    ? snprintf(series, sizeof series, "auth_invalid_requests_total{reason=\"")
+                    : snprintf(series, sizeof series, "auth_%s_failures_total{reason=\"", eb_method_name(m));
             if (!eb_str_starts(name, eb_str(series)))
                 continue;
             struct eb_str reason = eb_str_n(name.p + n, name.n - (size_t)n - 2);
@@ -258,7 +268,8 @@ static void read_answer(struct fx_answer *a, struct eb_str bytes, const char *se
         bytes = eb_buf_get(&plain);
     }
     assert_int_equal(eb_natsjwt_read(bytes, EB_REQUEST_MAX, &a->response, NULL), EB_OK);
-    const json_t *error = json_object_get(a->response.nats, "error"), *jwt = json_object_get(a->response.nats, "jwt");
+    const json_t *error = json_object_get(a->response.nats, "error"),
+                 *jwt = json_object_get(a->response.nats, "jwt");
     assert_true(!error != !jwt); /* exactly one of the two */
     a->error = json_string_value(error);
     if (!jwt)
@@ -268,11 +279,13 @@ static void read_answer(struct fx_answer *a, struct eb_str bytes, const char *se
     a->name = json_string_value(json_object_get(a->user.claims, "name"));
 }
 
-struct fx_answer fx_run(struct fx_world *w, struct eb_str payload, struct eb_str header_xkey, const char *server_curve_seed, bool waited) {
+struct fx_answer fx_run(struct fx_world *w, struct eb_str payload, struct eb_str header_xkey,
+                        const char *server_curve_seed, bool waited) {
     struct counts before = {0}, after = {0};
     struct fx_answer a = {0};
     count(&before);
-    struct eb_callout_in in = {.payload = payload, .header_xkey = header_xkey, .arrived_ns = eb_mono_ns(), .waited = waited};
+    struct eb_callout_in in = {
+        .payload = payload, .header_xkey = header_xkey, .arrived_ns = eb_mono_ns(), .waited = waited};
     a.outcome = eb_callout_run(&w->callout, &in, &w->scratch, &w->reply, &a.until_ns);
     count(&after);
     for (enum eb_method m = EB_METHOD_NONE; m < EB_METHOD_MAX_; m++) {
@@ -301,13 +314,18 @@ void fx_answer_done(struct fx_answer *a) {
     *a = (struct fx_answer){0};
 }
 
-void fx_token(struct eb_buf *to, EVP_PKEY *key, const char *kid, const char *azp, int64_t exp_s, const char *claims) {
+void fx_token(struct eb_buf *to, EVP_PKEY *key, const char *kid, const char *azp, int64_t exp_s,
+              const char *claims) {
     char header[200], payload[2000];
     int64_t now = eb_wall_s();
-    (void)snprintf(header, sizeof header, "{\"alg\":\"RS256\",\"typ\":\"at+jwt\",\"kid\":\"%s\"}", kid);
-    (void)snprintf(payload, sizeof payload, "{\"iss\":\"" FX_ISS "\",\"aud\":\"" FX_AUD "\",\"azp\":\"%s\",\"iat\":%lld,\"exp\":%lld%s}", azp,
-                   (long long)(now - 1), (long long)(now + exp_s), claims);
-    mint_token(to, header, payload, key, EB_ALG_RS256);
+    enum eb_alg alg = EVP_PKEY_is_a(key, "EC") ? EB_ALG_ES256 : EB_ALG_RS256;
+    (void)snprintf(header, sizeof header, "{\"alg\":\"%s\",\"typ\":\"at+jwt\",\"kid\":\"%s\"}",
+                   eb_alg_name(alg), kid);
+    (void)snprintf(payload, sizeof payload,
+                   "{\"iss\":\"" FX_ISS "\",\"aud\":\"" FX_AUD
+                   "\",\"azp\":\"%s\",\"iat\":%lld,\"exp\":%lld%s}",
+                   azp, (long long)(now - 1), (long long)(now + exp_s), claims);
+    mint_token(to, header, payload, key, alg);
 }
 
 void fx_jwks(const struct fx_dir *d, EVP_PKEY *key, const char *kid) {
@@ -335,8 +353,10 @@ char *fx_cert(const struct fx_cert *c, EVP_PKEY *key, EVP_PKEY *issuer_key) {
     X509_gmtime_adj(X509_getm_notAfter(x), (long)c->until_s);
     X509_NAME *subject = X509_get_subject_name(x), *issuer = X509_NAME_new();
     if (c->cn)
-        MINT_MUST(X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_UTF8, (const unsigned char *)c->cn, -1, -1, 0) == 1);
-    MINT_MUST(X509_NAME_add_entry_by_txt(issuer, "CN", MBSTRING_UTF8, (const unsigned char *)or(c->issuer_cn, c->cn), -1, -1, 0) == 1);
+        MINT_MUST(X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_UTF8, (const unsigned char *)c->cn, -1,
+                                             -1, 0) == 1);
+    MINT_MUST(X509_NAME_add_entry_by_txt(issuer, "CN", MBSTRING_UTF8,
+                                         (const unsigned char *) or (c->issuer_cn, c->cn), -1, -1, 0) == 1);
     X509_set_issuer_name(x, issuer);
     X509_NAME_free(issuer);
     X509_set_pubkey(x, key);

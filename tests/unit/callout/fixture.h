@@ -1,6 +1,6 @@
 /*
- * A service core in one process: temporary files for keys and documents, the configuration read from them, and requests, tokens and
- * certificates made as a server and its clients would. A broken helper ends the run.
+ * A service core in one process: temporary files for keys and documents, the configuration read from them,
+ * and requests, tokens and certificates made as a server and its clients would. A broken helper ends the run.
  */
 #ifndef EB_TESTS_CALLOUT_FIXTURE_H
 #define EB_TESTS_CALLOUT_FIXTURE_H
@@ -44,7 +44,8 @@ struct fx_world {
 #define FX_CA "ca.pem"
 #define FX_ISS "https://issuer.example"
 #define FX_AUD "bus"
-/* Loads dir's files; flags: NULL-terminated further ones. The key source is running and has read its file where FX_JWKS exists. */
+/* Loads dir's files; flags: NULL-terminated further ones. The key source is running and has read its file
+ * where FX_JWKS exists. */
 void fx_world_open(struct fx_world *w, const struct fx_dir *dir, const char *const *flags);
 void fx_world_close(struct fx_world *w);
 /* A configuration from flags alone; NULL where it was refused (findings then tell). */
@@ -52,7 +53,8 @@ struct eb_config *fx_config(const char *const *flags, struct eb_findings *f);
 
 /* ---- requests ---- */
 struct fx_request {
-    /* client_info; NULL leaves a member out. kind and type: "Client" and "nats" where both are NULL, "-" leaves one out */
+    /* client_info; NULL leaves a member out. kind and type: "Client" and "nats" where both are NULL, "-"
+     * leaves one out */
     const char *kind, *type, *host, *mqtt_id, *nonce;
     /* connect_opts */
     const char *user, *pass, *auth_token, *jwt, *nkey, *sig;
@@ -63,8 +65,8 @@ struct fx_request {
     const char *issuer; /* sub; ACCOUNT_R0 */
     const char *xkey;   /* server_id.xkey */
     const char *server_id, *aud, *claim_type, *user_nkey;
-    int version;     /* 0 = 2 */
-    int64_t budget_s; /* exp - iat; 0 = 2 */
+    int version;      /* 0 = 2 */
+    int64_t budget_s; /* exp - iat; 0 = 20 */
     int64_t skew_s;   /* added to both: the clock of the server */
 };
 /* The signed text. */
@@ -74,14 +76,16 @@ void fx_request(const struct fx_request *r, struct eb_buf *to);
 struct fx_answer {
     enum eb_outcome outcome;
     int64_t until_ns;
-    enum eb_rc reason;      /* that a counter of failures grew for, EB_OK for none */
-    enum eb_method method;  /* whose counter of attempts grew */
+    enum eb_rc reason;                /* that a counter of failures grew for, EB_OK for none */
+    enum eb_method method;            /* whose counter of attempts grew */
     struct eb_natsjwt response, user; /* verified; user only where admitted */
-    const char *error;      /* NULL where admitted */
+    const char *error;                /* NULL where admitted */
     const char *account, *name;
 };
-/* Runs payload through the core and takes the answer apart. sealed_by: our curve seed that must open it with the server's R0, NULL = plain. */
-struct fx_answer fx_run(struct fx_world *w, struct eb_str payload, struct eb_str header_xkey, const char *server_curve_seed, bool waited);
+/* Runs payload through the core and takes the answer apart. sealed_by: our curve seed that must open it with
+ * the server's R0, NULL = plain. */
+struct fx_answer fx_run(struct fx_world *w, struct eb_str payload, struct eb_str header_xkey,
+                        const char *server_curve_seed, bool waited);
 /* The same for a plain request. */
 struct fx_answer fx_ask(struct fx_world *w, const struct fx_request *r);
 void fx_answer_done(struct fx_answer *a);
@@ -89,18 +93,20 @@ void fx_answer_done(struct fx_answer *a);
 int64_t fx_metric(const char *series);
 
 /* ---- credentials ---- */
-/* A token for azp, signed by key as RS256; claims: further members with a leading comma, "" for none; exp_s from now. In `to`. */
-void fx_token(struct eb_buf *to, EVP_PKEY *key, const char *kid, const char *azp, int64_t exp_s, const char *claims);
-/* A JWK set of one RSA key, written to FX_JWKS. */
+/* A token for azp, signed by key (RSA or P-256, which is made faster); claims: further members with a leading
+ * comma, "" for none; exp_s from now. In `to`. */
+void fx_token(struct eb_buf *to, EVP_PKEY *key, const char *kid, const char *azp, int64_t exp_s,
+              const char *claims);
+/* A JWK set of one key, written to FX_JWKS. */
 void fx_jwks(const struct fx_dir *d, EVP_PKEY *key, const char *kid);
 
 struct fx_cert {
     const char *cn;
     const char *issuer_cn;
     bool ca;
-    const char *eku; /* "clientAuth", "serverAuth", NULL = none */
+    const char *eku;         /* "clientAuth", "serverAuth", NULL = none */
     int64_t from_s, until_s; /* from now */
-    const char *san; /* as openssl.cnf writes it, NULL = none */
+    const char *san;         /* as openssl.cnf writes it, NULL = none */
 };
 /* PEM text, signed by issuer_key (self where NULL); caller frees. */
 char *fx_cert(const struct fx_cert *c, EVP_PKEY *key, EVP_PKEY *issuer_key);

@@ -53,7 +53,10 @@ static struct eb_config *load(const char *const *more, struct eb_buf *told) {
     eb_findings_print(&f, told);
     return c;
 }
-#define FLAGS(...) (const char *const[]){__VA_ARGS__, NULL}
+#define FLAGS(...)                                                                                           \
+    (const char *const[]) {                                                                                  \
+        __VA_ARGS__, NULL                                                                                    \
+    }
 
 static void expect_refused(const char *const *flags, const char *says) {
     eb_auto_buf struct eb_buf told = {0};
@@ -68,7 +71,9 @@ static void precedence(void **state) {
     (void)state;
     eb_auto_buf struct eb_buf told = {0};
     char config_flag[300];
-    fx_write(&dir, "config.yaml", "nats: {url: nats://file:1}\njwks: {issuer: file}\nmtls: {ca-path: /file}\nlimits: {queue: 100}\nhost: {port: 1000}\n");
+    fx_write(&dir, "config.yaml",
+             "nats: {url: nats://file:1}\njwks: {issuer: file}\nmtls: {ca-path: /file}\nlimits: {queue: "
+             "100}\nhost: {port: 1000}\n");
     fx_write(&dir, "hot.yaml", "jwks: {issuer: hot}\nmtls: {ca-path: /hot}\nlimits: {queue: 200}\n");
     (void)snprintf(config_flag, sizeof config_flag, "--config=%s", fx_path(&dir, "config.yaml"));
     (void)setenv("AUTH_CALLOUT_HOT_CONFIG", fx_path(&dir, "hot.yaml"), 1);
@@ -91,14 +96,16 @@ static void precedence(void **state) {
     assert_string_equal(d->jwks.issuer, "file");
     (void)setenv("AUTH_CALLOUT_CONFIG", fx_path(&dir, "absent.yaml"), 1);
     expect_refused(NULL, "absent.yaml");
-    EB_CLEANUP(eb_config_freep) struct eb_config *e = load(FLAGS(config_flag), &told); /* the flag wins over the variable */
+    EB_CLEANUP(eb_config_freep)
+    struct eb_config *e = load(FLAGS(config_flag), &told); /* the flag wins over the variable */
     assert_non_null(e);
 }
 
 static void lists_replace_and_never_add(void **state) {
     (void)state;
     eb_auto_buf struct eb_buf told = {0};
-    fx_write(&dir, "config.yaml", "jwks:\n  signing-algorithms: [RS256, ES256]\n  audience: one\nallowed-accounts: A, B\n");
+    fx_write(&dir, "config.yaml",
+             "jwks:\n  signing-algorithms: [RS256, ES256]\n  audience: one\nallowed-accounts: A, B\n");
     (void)setenv("AUTH_CALLOUT_CONFIG", fx_path(&dir, "config.yaml"), 1);
     EB_CLEANUP(eb_config_freep) struct eb_config *c = load(NULL, &told);
     if (!c)
@@ -139,7 +146,7 @@ static void aliases(void **state) {
     assert_int_equal(d->host_port, 8080);
     (void)setenv("AUTH_CALLOUT_HOST_PORT", "tcp://10.0.0.1:80", 1); /* but this name is ours */
     expect_refused(NULL, "AUTH_CALLOUT_HOST_PORT");
-    (void)setenv("AUTH_CALLOUT_HOST_PORT", "", 1); /* empty is unset */
+    (void)setenv("AUTH_CALLOUT_HOST_PORT", "", 1);      /* empty is unset */
     (void)setenv("AUTH_CALLOUT_NO_SUCH_THING", "x", 1); /* the environment is not searched */
     EB_CLEANUP(eb_config_freep) struct eb_config *e = load(NULL, &told);
     assert_non_null(e);
@@ -151,11 +158,13 @@ static void unknown_keys_name_the_nearest(void **state) {
     expect_refused(FLAGS("--jwks.isuer=x"), "jwks.issuer");
     expect_refused(FLAGS("--mtls.ca_path=x"), "mtls.ca-path");
     expect_refused(FLAGS("--completely-different=x"), "generate-config");
-    fx_write(&dir, "bad.yaml", "jwks:\n  issuer: x\n  audiance: y\npermisions: {file: z}\nfoo: [1, {a: b}]\nmtls: true\n");
+    fx_write(&dir, "bad.yaml",
+             "jwks:\n  issuer: x\n  audiance: y\npermisions: {file: z}\nfoo: [1, {a: b}]\nmtls: true\n");
     (void)setenv("AUTH_CALLOUT_CONFIG", fx_path(&dir, "bad.yaml"), 1);
     eb_auto_buf struct eb_buf told = {0};
     assert_null(load(NULL, &told));
-    static const char *const pieces[] = {"bad.yaml:3", "jwks.audience", "bad.yaml:4", "bad.yaml:5", "bad.yaml:6"};
+    static const char *const pieces[] = {"bad.yaml:3", "jwks.audience", "bad.yaml:4", "bad.yaml:5",
+                                         "bad.yaml:6"};
     for (size_t i = 0; i < EB_COUNT_OF(pieces); i++)
         if (!strstr(told.p, pieces[i]))
             fail_msg("no %s in %s", pieces[i], told.p);
@@ -183,7 +192,9 @@ static void types(void **state) {
         const char *bad[4] = {NULL};
         switch (o->type) {
         case EB_OPT_BOOL: bad[0] = "yes", bad[1] = "1", bad[2] = "TRUE"; break;
-        case EB_OPT_INT: bad[0] = "12x", bad[1] = "-1", bad[2] = "99999999999999999999", bad[3] = "1.5"; break;
+        case EB_OPT_INT:
+            bad[0] = "12x", bad[1] = "-1", bad[2] = "99999999999999999999", bad[3] = "1.5";
+            break;
         case EB_OPT_DURATION: bad[0] = "soon", bad[1] = "-5s", bad[2] = "5 s", bad[3] = "1y"; break;
         case EB_OPT_CHOICE: bad[0] = "loud", bad[1] = "INFO"; break;
         case EB_OPT_TEXT:
@@ -231,8 +242,10 @@ static void limits(void **state) {
     expect_refused(FLAGS("--jwks.refresh=25h"), "jwks.refresh");
     expect_refused(FLAGS("--limits.queue=auto"), "limits.queue");
     eb_auto_buf struct eb_buf told = {0};
-    EB_CLEANUP(eb_config_freep) struct eb_config *c =
-        load(FLAGS("--limits.workers=auto", "--limits.queue", "16", "--host.port=0", "--jwks.refresh=24h", "--session.max-age", "90"), &told);
+    EB_CLEANUP(eb_config_freep)
+    struct eb_config *c = load(FLAGS("--limits.workers=auto", "--limits.queue", "16", "--host.port=0",
+                                     "--jwks.refresh=24h", "--session.max-age", "90"),
+                               &told);
     if (!c)
         fail_msg("%s", told.p);
     assert_int_equal(c->workers, 0);
@@ -277,7 +290,8 @@ static void files_that_do_not_fit(void **state) {
             fail_msg("%s: no \"%s\" in %s", rows[i].yaml, rows[i].says, told.p);
     }
     /* Empty ones are fine: every line of a template may be commented out. */
-    static const char *const empty[] = {"", "# nothing\n", "---\n", "nats:\njwks:\n", "nats: {url: }\n", "null\n"};
+    static const char *const empty[] = {"",      "# nothing\n", "---\n", "nats:\njwks:\n", "nats: {url: }\n",
+                                        "null\n"};
     for (size_t i = 0; i < EB_COUNT_OF(empty); i++) {
         fx_write(&dir, "doc.yaml", empty[i]);
         (void)setenv("AUTH_CALLOUT_CONFIG", fx_path(&dir, "doc.yaml"), 1);
@@ -306,21 +320,33 @@ static void the_whole_must_fit(void **state) {
         const char *url;
         bool ok;
     } urls[] = {
-        {"https://idp.example/jwks", true}, {"http://127.0.0.1:8180/jwks", true}, {"http://localhost:8180/jwks", true},    {"http://[::1]:8180/jwks", true},
-        {"http://idp.example/jwks", false}, {"http://127.evil.example/", false},  {"http://localhost.evil.example/", false}, {"http://127.0.0.1@evil.example/", false},
-        {"http://localhost:x@evil.example/", false}, {"http://[::1].evil.example/", false},
-        {"ftp://127.0.0.1/", false},        {"file:///etc/passwd", false},        {"jwks.json", false},
+        {"https://idp.example/jwks", true},
+        {"http://127.0.0.1:8180/jwks", true},
+        {"http://localhost:8180/jwks", true},
+        {"http://[::1]:8180/jwks", true},
+        {"http://idp.example/jwks", false},
+        {"http://127.evil.example/", false},
+        {"http://localhost.evil.example/", false},
+        {"http://127.0.0.1@evil.example/", false},
+        {"http://localhost:x@evil.example/", false},
+        {"http://[::1].evil.example/", false},
+        {"ftp://127.0.0.1/", false},
+        {"file:///etc/passwd", false},
+        {"jwks.json", false},
     };
     for (size_t i = 0; i < EB_COUNT_OF(urls); i++) {
         char flag[200];
         (void)snprintf(flag, sizeof flag, "--jwks.url=%s", urls[i].url);
         eb_auto_buf struct eb_buf text = {0};
-        EB_CLEANUP(eb_config_freep) struct eb_config *c = load(FLAGS(flag, "--jwks.issuer=i", "--jwks.audience=a"), &text);
+        EB_CLEANUP(eb_config_freep)
+        struct eb_config *c = load(FLAGS(flag, "--jwks.issuer=i", "--jwks.audience=a"), &text);
         if (!c != !urls[i].ok)
             fail_msg("%s: %s", urls[i].url, c ? "taken" : text.p);
     }
     eb_auto_buf struct eb_buf warned = {0};
-    EB_CLEANUP(eb_config_freep) struct eb_config *c = load(FLAGS("--jwks.url=http://idp.example/", "--jwks.allow-http=true", "--jwks.issuer=i"), &warned);
+    EB_CLEANUP(eb_config_freep)
+    struct eb_config *c =
+        load(FLAGS("--jwks.url=http://idp.example/", "--jwks.allow-http=true", "--jwks.issuer=i"), &warned);
     assert_non_null(c);
     assert_non_null(strstr(warned.p, "jwks.audience")); /* unset: a warning */
 }
@@ -328,8 +354,11 @@ static void the_whole_must_fit(void **state) {
 static void restarts_are_named(void **state) {
     (void)state;
     eb_auto_buf struct eb_buf told = {0}, names = {0};
-    EB_CLEANUP(eb_config_freep) struct eb_config *a = load(NULL, &told), *same = load(NULL, &told),
-                                                 *b = load(FLAGS("--limits.queue=64", "--nats.url=nats://b:1", "--jwks.audience=x", "--session.max-age=1h"), &told);
+    EB_CLEANUP(eb_config_freep)
+    struct eb_config *a = load(NULL, &told), *same = load(NULL, &told),
+                     *b = load(FLAGS("--limits.queue=64", "--nats.url=nats://b:1", "--jwks.audience=x",
+                                     "--session.max-age=1h"),
+                               &told);
     eb_config_needs_restart(a, same, &names);
     assert_int_equal(names.n, 0);
     eb_config_needs_restart(a, b, &names);
@@ -342,8 +371,14 @@ static void secret_names(void **state) {
         const char *name;
         bool secret;
     } rows[] = {
-        {"AUTH_CALLOUT_NATS_ISSUER_SEED", true}, {"AUTH_CALLOUT_NATS_XKEY_SEED", true}, {"NATS_TOKEN", true}, {"DB_PASSWORD", true}, {"my_secret_x", true},
-        {"AUTH_CALLOUT_NATS_NKEY_SEED", true},   {"CLUSTER_ID", false},                 {"HOME", false},
+        {"AUTH_CALLOUT_NATS_ISSUER_SEED", true},
+        {"AUTH_CALLOUT_NATS_XKEY_SEED", true},
+        {"NATS_TOKEN", true},
+        {"DB_PASSWORD", true},
+        {"my_secret_x", true},
+        {"AUTH_CALLOUT_NATS_NKEY_SEED", true},
+        {"CLUSTER_ID", false},
+        {"HOME", false},
     };
     for (size_t i = 0; i < EB_COUNT_OF(rows); i++) {
         bool secret = false;
@@ -361,9 +396,18 @@ static void secret_names(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_teardown(name, after_each)
     const struct CMUnitTest tests[] = {
-        TEST(precedence),  TEST(lists_replace_and_never_add), TEST(aliases),           TEST(unknown_keys_name_the_nearest), TEST(secrets_never_come_as_flags),
-        TEST(types),       TEST(limits),                      TEST(flags_that_are_none), TEST(files_that_do_not_fit),       TEST(the_whole_must_fit),
-        TEST(restarts_are_named), TEST(secret_names),
+        TEST(precedence),
+        TEST(lists_replace_and_never_add),
+        TEST(aliases),
+        TEST(unknown_keys_name_the_nearest),
+        TEST(secrets_never_come_as_flags),
+        TEST(types),
+        TEST(limits),
+        TEST(flags_that_are_none),
+        TEST(files_that_do_not_fit),
+        TEST(the_whole_must_fit),
+        TEST(restarts_are_named),
+        TEST(secret_names),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

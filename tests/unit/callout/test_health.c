@@ -38,7 +38,8 @@ static int set_up(void **state) {
     (void)state;
     health_port = free_port();
     metrics_port = free_port();
-    struct eb_health_options opt = {.host = "127.0.0.1", .port = health_port, .ready = is_ready, .live = is_live};
+    struct eb_health_options opt = {
+        .host = "127.0.0.1", .port = health_port, .ready = is_ready, .live = is_live};
     struct eb_err err = {0};
     if (eb_health_start(&opt, &health, &err) != EB_OK)
         return -1;
@@ -57,7 +58,8 @@ static int tear_down(void **state) {
 
 static int dial(int port) {
     int fd = socket(AF_INET, SOCK_STREAM, 0);
-    struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in a = {
+        .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     MINT_MUST(fd >= 0 && connect(fd, (struct sockaddr *)&a, sizeof a) == 0);
     return fd;
 }
@@ -82,7 +84,8 @@ static int exchange(int port, const char *bytes, size_t n, char *answer, size_t 
 
 static int request(int port, const char *method, const char *path, char *answer, size_t size) {
     char text[300];
-    int n = snprintf(text, sizeof text, "%s %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", method, path);
+    int n =
+        snprintf(text, sizeof text, "%s %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", method, path);
     return exchange(port, text, (size_t)n, answer, size);
 }
 
@@ -94,17 +97,20 @@ static void paths(void **state) {
         bool ready, live;
         int health, metrics;
     } rows[] = {
-        {"GET", "/livez", false, true, 200, 404},   {"GET", "/healthz", false, true, 200, 404}, {"GET", "/health", false, true, 200, 404},
-        {"GET", "/livez", true, false, 503, 404},   {"GET", "/readyz", true, true, 200, 404},   {"GET", "/readyz", false, true, 503, 404},
-        {"HEAD", "/readyz", true, true, 200, 404},  {"GET", "/metrics", false, true, 200, 200}, {"HEAD", "/metrics", false, true, 200, 200},
-        {"GET", "/", true, true, 404, 404},         {"GET", "/metrics/", true, true, 404, 404}, {"GET", "/../metrics", true, true, 404, 404},
-        {"POST", "/metrics", true, true, 405, 405}, {"DELETE", "/livez", true, true, 405, 405}, {"PUT", "/readyz", true, true, 405, 405},
-        {"GET", "/metrics?x=1", true, true, 200, 200},
+        {"GET", "/livez", false, true, 200, 404},    {"GET", "/healthz", false, true, 200, 404},
+        {"GET", "/health", false, true, 200, 404},   {"GET", "/livez", true, false, 503, 404},
+        {"GET", "/readyz", true, true, 200, 404},    {"GET", "/readyz", false, true, 503, 404},
+        {"HEAD", "/readyz", true, true, 200, 404},   {"GET", "/metrics", false, true, 200, 200},
+        {"HEAD", "/metrics", false, true, 200, 200}, {"GET", "/", true, true, 404, 404},
+        {"GET", "/metrics/", true, true, 404, 404},  {"GET", "/../metrics", true, true, 404, 404},
+        {"POST", "/metrics", true, true, 405, 405},  {"DELETE", "/livez", true, true, 405, 405},
+        {"PUT", "/readyz", true, true, 405, 405},    {"GET", "/metrics?x=1", true, true, 200, 200},
     };
     for (size_t i = 0; i < EB_COUNT_OF(rows); i++) {
         atomic_store(&ready, rows[i].ready);
         atomic_store(&live, rows[i].live);
-        int got = request(health_port, rows[i].method, rows[i].path, a, sizeof a), got2 = request(metrics_port, rows[i].method, rows[i].path, a, sizeof a);
+        int got = request(health_port, rows[i].method, rows[i].path, a, sizeof a),
+            got2 = request(metrics_port, rows[i].method, rows[i].path, a, sizeof a);
         if (got != rows[i].health || got2 != rows[i].metrics)
             fail_msg("%s %s: %d and %d", rows[i].method, rows[i].path, got, got2);
     }
@@ -145,7 +151,8 @@ static void taken_ports_are_told(void **state) {
     (void)state;
     struct eb_health *h = (void *)&h;
     struct eb_err err = {0};
-    struct eb_health_options opt = {.host = "127.0.0.1", .port = health_port, .ready = is_ready, .live = is_live};
+    struct eb_health_options opt = {
+        .host = "127.0.0.1", .port = health_port, .ready = is_ready, .live = is_live};
     assert_int_equal(eb_health_start(&opt, &h, &err), EB_E_IO);
     char port[20];
     (void)snprintf(port, sizeof port, "%d", health_port);
@@ -160,6 +167,7 @@ static void taken_ports_are_told(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(paths), cmocka_unit_test(hostile_peers), cmocka_unit_test(taken_ports_are_told)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(paths), cmocka_unit_test(hostile_peers),
+                                       cmocka_unit_test(taken_ports_are_told)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

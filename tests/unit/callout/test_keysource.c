@@ -20,9 +20,9 @@ static struct {
     const char *body;
     size_t body_n;
     unsigned status;
-    int redirects;      /* that many before the answer */
-    const char *away;   /* where to redirect instead, NULL = here */
-    bool hang;          /* never answers */
+    int redirects;    /* that many before the answer */
+    const char *away; /* where to redirect instead, NULL = here */
+    bool hang;        /* never answers */
     _Atomic int requests;
 } idp = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
@@ -35,8 +35,8 @@ static ssize_t never(void *cls, uint64_t pos, char *to, size_t max) {
     return 0;
 }
 
-static enum MHD_Result on_http(void *cls, struct MHD_Connection *conn, const char *url, const char *method, const char *version, const char *upload, size_t *upload_n,
-                               void **con) {
+static enum MHD_Result on_http(void *cls, struct MHD_Connection *conn, const char *url, const char *method,
+                               const char *version, const char *upload, size_t *upload_n, void **con) {
     (void)cls;
     (void)method;
     (void)version;
@@ -71,8 +71,10 @@ static enum MHD_Result on_http(void *cls, struct MHD_Connection *conn, const cha
 }
 
 static void idp_up(void) {
-    struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(idp.port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    idp.daemon = MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_THREAD_PER_CONNECTION, idp.port, NULL, NULL, on_http, NULL, MHD_OPTION_SOCK_ADDR, &at,
+    struct sockaddr_in at = {
+        .sin_family = AF_INET, .sin_port = htons(idp.port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    idp.daemon = MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_THREAD_PER_CONNECTION, idp.port,
+                                  NULL, NULL, on_http, NULL, MHD_OPTION_SOCK_ADDR, &at,
                                   MHD_OPTION_LISTENING_ADDRESS_REUSE, 1U, MHD_OPTION_END);
     MINT_MUST(idp.daemon);
     if (!idp.port)
@@ -153,7 +155,10 @@ static void start(int64_t refresh_ms, const char *cache) {
     char url[100];
     (void)snprintf(url, sizeof url, "http://127.0.0.1:%u/jwks", idp.port);
     char *cache_copy = eb_str_dup(eb_str(cache ? cache : ""));
-    struct eb_issuer_config c = {.url = url, .allow_http = true, .cache_file = cache ? cache_copy : NULL, .refresh_ns = refresh_ms * 1000000};
+    struct eb_issuer_config c = {.url = url,
+                                 .allow_http = true,
+                                 .cache_file = cache ? cache_copy : NULL,
+                                 .refresh_ns = refresh_ms * 1000000};
     assert_int_equal(eb_keysource_start(&c, on_done, NULL, &source, NULL), EB_OK);
     free(cache_copy);
 }
@@ -233,7 +238,8 @@ static void bad_answers_keep_the_old_set(void **state) {
     static char big[(1 << 20) + 100];
     memset(big, ' ', sizeof big);
     memcpy(big, set_b.p, set_b.n);
-    static const char json_list[] = "[]", empty_set[] = "{\"keys\":[]}", html[] = "<html>sign in</html>", cut[] = "{\"keys\":[{\"kty\":\"EC\"",
+    static const char json_list[] = "[]", empty_set[] = "{\"keys\":[]}", html[] = "<html>sign in</html>",
+                      cut[] = "{\"keys\":[{\"kty\":\"EC\"",
                       symmetric[] = "{\"keys\":[{\"kty\":\"oct\",\"k\":\"c2VjcmV0\",\"kid\":\"b\"}]}";
     const struct {
         const char *what, *body;
@@ -280,7 +286,8 @@ static void redirects(void **state) {
     wait_done(2);
     assert_false(has("b"));
     /* To another scheme, never. */
-    static const char *const away[] = {"file:///etc/passwd", "ftp://127.0.0.1/x", "gopher://127.0.0.1/x", "javascript:1"};
+    static const char *const away[] = {"file:///etc/passwd", "ftp://127.0.0.1/x", "gopher://127.0.0.1/x",
+                                       "javascript:1"};
     idp.redirects = 1;
     for (size_t i = 0; i < EB_COUNT_OF(away); i++) {
         idp.away = away[i];
@@ -400,9 +407,17 @@ static void a_hanging_provider_does_not_hold_the_stop(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, each_up, each_down)
     const struct CMUnitTest tests[] = {
-        TEST(fetches_and_refreshes), TEST(unknown_kids_fetch_once_in_ten_seconds), TEST(everyone_waits_for_one_fetch), TEST(bad_answers_keep_the_old_set),
-        TEST(redirects),             TEST(plain_redirects_need_allow_http),        TEST(down_then_up),                 TEST(cache_survives_a_restart),
-        TEST(a_bad_answer_never_reaches_the_cache), TEST(from_a_file),             TEST(a_hanging_provider_does_not_hold_the_stop),
+        TEST(fetches_and_refreshes),
+        TEST(unknown_kids_fetch_once_in_ten_seconds),
+        TEST(everyone_waits_for_one_fetch),
+        TEST(bad_answers_keep_the_old_set),
+        TEST(redirects),
+        TEST(plain_redirects_need_allow_http),
+        TEST(down_then_up),
+        TEST(cache_survives_a_restart),
+        TEST(a_bad_answer_never_reaches_the_cache),
+        TEST(from_a_file),
+        TEST(a_hanging_provider_does_not_hold_the_stop),
     };
     return cmocka_run_group_tests(tests, all_up, all_down);
 }

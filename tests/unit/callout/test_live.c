@@ -1,4 +1,5 @@
-/* Documents exchanged while callouts run: a bad new one never replaces a good one, failures are counted, reasons told. */
+/* Documents exchanged while callouts run: a bad new one never replaces a good one, failures are counted,
+ * reasons told. */
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -18,8 +19,10 @@ static int set_up(void **state) {
     EVP_PKEY *k1 = mint_key("P-256", 0), *k2 = mint_key("P-256", 0), *lk = mint_key("P-256", 0);
     ca = fx_cert(&(struct fx_cert){.cn = "one", .ca = true, .from_s = -10, .until_s = 1000}, k1, NULL);
     ca2 = fx_cert(&(struct fx_cert){.cn = "two", .ca = true, .from_s = -10, .until_s = 1000}, k2, NULL);
-    leaf = fx_cert(&(struct fx_cert){.cn = "device", .issuer_cn = "one", .from_s = -10, .until_s = 1000}, lk, k1);
-    leaf2 = fx_cert(&(struct fx_cert){.cn = "device", .issuer_cn = "two", .from_s = -10, .until_s = 1000}, lk, k2);
+    leaf = fx_cert(&(struct fx_cert){.cn = "device", .issuer_cn = "one", .from_s = -10, .until_s = 1000}, lk,
+                   k1);
+    leaf2 = fx_cert(&(struct fx_cert){.cn = "device", .issuer_cn = "two", .from_s = -10, .until_s = 1000}, lk,
+                    k2);
     EVP_PKEY_free(k1);
     EVP_PKEY_free(k2);
     EVP_PKEY_free(lk);
@@ -62,7 +65,8 @@ static void expect_allowed(struct fx_world *w, const char *want) {
 static void permissions(void **state) {
     (void)state;
     expect_allowed(&world, "a");
-    int64_t good = fx_metric("auth_permissions_reloads_total"), bad = fx_metric("auth_permissions_reload_failures_total");
+    int64_t good = fx_metric("auth_permissions_reloads_total"),
+            bad = fx_metric("auth_permissions_reload_failures_total");
     fx_write(&dir, FX_POLICY, POLICY_B);
     expect_allowed(&world, "a"); /* nothing happens by itself here */
     eb_auto_findings struct eb_findings f = {0};
@@ -70,7 +74,12 @@ static void permissions(void **state) {
     expect_allowed(&world, "b");
     assert_int_equal(fx_metric("auth_permissions_reloads_total"), good + 1);
     static const char *const broken[] = {
-        "noauth: {account: CSC, permissions: {pub: {allow: [a..b]}}}\n", "noauth: {acount: CSC}\n", "noauth: [", "noauth: {account: SYS}\n", "- 1\n", "\xff\xfe",
+        "noauth: {account: CSC, permissions: {pub: {allow: [a..b]}}}\n",
+        "noauth: {acount: CSC}\n",
+        "noauth: [",
+        "noauth: {account: SYS}\n",
+        "- 1\n",
+        "\xff\xfe",
         "nkey: {x: {public_key: UAAA, account: CSC}}\n",
     };
     for (size_t i = 0; i < EB_COUNT_OF(broken); i++) {
@@ -93,7 +102,8 @@ static void permissions(void **state) {
 }
 
 static enum eb_rc by_cert(const char *chain_leaf) {
-    struct fx_answer a = fx_ask(&world, &(struct fx_request){.chain = (const char *const[]){chain_leaf, NULL}});
+    struct fx_answer a =
+        fx_ask(&world, &(struct fx_request){.chain = (const char *const[]){chain_leaf, NULL}});
     enum eb_rc rc = a.reason;
     fx_answer_done(&a);
     return rc;
@@ -102,7 +112,8 @@ static enum eb_rc by_cert(const char *chain_leaf) {
 static void cas(void **state) {
     (void)state;
     eb_auto_findings struct eb_findings f = {0};
-    assert_int_equal(by_cert(leaf), EB_E_UNKNOWN_IDENTITY); /* trusted, no entry: enough to tell the two apart */
+    assert_int_equal(by_cert(leaf),
+                     EB_E_UNKNOWN_IDENTITY); /* trusted, no entry: enough to tell the two apart */
     assert_int_equal(by_cert(leaf2), EB_E_CERT_UNTRUSTED);
     eb_auto_buf struct eb_buf both = {0};
     eb_buf_printf(&both, "%s%s", ca, ca2);
@@ -115,7 +126,9 @@ static void cas(void **state) {
     assert_int_equal(by_cert(leaf), EB_E_CERT_UNTRUSTED);
     assert_int_equal(by_cert(leaf2), EB_E_UNKNOWN_IDENTITY);
     int64_t bad = fx_metric("auth_ca_reload_failures_total");
-    static const char *const broken[] = {"", "no PEM", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "-----BEGIN CERTIFICATE-----\n"};
+    static const char *const broken[] = {"", "no PEM",
+                                         "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+                                         "-----BEGIN CERTIFICATE-----\n"};
     for (size_t i = 0; i < EB_COUNT_OF(broken); i++) {
         eb_auto_findings struct eb_findings g = {0};
         fx_write(&dir, FX_CA, broken[i]);
@@ -178,7 +191,10 @@ static void every_fault_is_told_at_once(void **state) {
     (void)state;
     eb_auto_findings struct eb_findings f = {0};
     struct eb_live *l = NULL;
-    struct eb_config *c = fx_config((const char *const[]){"--nats.issuer-seed-file=/nonexistent/a", "--permissions.file=/nonexistent/b", "--mtls.ca-path=/nonexistent/c", NULL}, &f);
+    struct eb_config *c = fx_config((const char *const[]){"--nats.issuer-seed-file=/nonexistent/a",
+                                                          "--permissions.file=/nonexistent/b",
+                                                          "--mtls.ca-path=/nonexistent/c", NULL},
+                                    &f);
     assert_int_not_equal(eb_live_new(c, &l, &f), EB_OK);
     assert_null(l);
     eb_auto_buf struct eb_buf told = {0};
@@ -187,7 +203,9 @@ static void every_fault_is_told_at_once(void **state) {
     assert_non_null(strstr(told.p, "/nonexistent/b"));
     assert_non_null(strstr(told.p, "/nonexistent/c"));
     eb_auto_findings struct eb_findings g = {0};
-    c = fx_config((const char *const[]){"--nats.issuer-seed-file=/nonexistent/a", "--jwks.signing-algorithms=RS256,HS256", NULL}, &g);
+    c = fx_config((const char *const[]){"--nats.issuer-seed-file=/nonexistent/a",
+                                        "--jwks.signing-algorithms=RS256,HS256", NULL},
+                  &g);
     assert_int_equal(eb_live_new(c, &l, &g), EB_E_INVALID);
     eb_buf_reset(&told);
     eb_findings_print(&g, &told);
@@ -206,7 +224,8 @@ static void *asker(void *arg) {
     while (!atomic_load(&stop)) {
         struct timespec t;
         (void)clock_gettime(CLOCK_MONOTONIC, &t);
-        struct eb_callout_in in = {.payload = eb_buf_get(&text), .arrived_ns = (int64_t)t.tv_sec * 1000000000 + t.tv_nsec};
+        struct eb_callout_in in = {.payload = eb_buf_get(&text),
+                                   .arrived_ns = (int64_t)t.tv_sec * 1000000000 + t.tv_nsec};
         int64_t until;
         MINT_MUST(eb_callout_run(&world.callout, &in, &scratch, &reply, &until) == EB_ANSWER);
         n++;
@@ -240,9 +259,12 @@ static void under_load(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(permissions, open_world, close_world), cmocka_unit_test_setup_teardown(cas, open_world, close_world),
-        cmocka_unit_test_setup_teardown(seeds, open_world, close_world),       cmocka_unit_test_setup_teardown(reconfigure, open_world, close_world),
-        cmocka_unit_test(every_fault_is_told_at_once),                         cmocka_unit_test_setup_teardown(under_load, open_world, close_world),
+        cmocka_unit_test_setup_teardown(permissions, open_world, close_world),
+        cmocka_unit_test_setup_teardown(cas, open_world, close_world),
+        cmocka_unit_test_setup_teardown(seeds, open_world, close_world),
+        cmocka_unit_test_setup_teardown(reconfigure, open_world, close_world),
+        cmocka_unit_test(every_fault_is_told_at_once),
+        cmocka_unit_test_setup_teardown(under_load, open_world, close_world),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -20,7 +20,8 @@ static size_t each_line(const char *text, void (*check)(const json_t *)) {
     while (rest.p && rest.n) {
         struct eb_str line = eb_str_cut(&rest, '\n');
         assert_true(eb_utf8_valid(line));
-        EB_CLEANUP(json_decrefp) json_t *o = json_loadb(line.p, line.n, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL);
+        EB_CLEANUP(json_decrefp)
+        json_t *o = json_loadb(line.p, line.n, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL);
         if (!json_is_object(o))
             fail_msg("no JSON object: %.*s", EB_STR_ARG(line));
         if (check)
@@ -33,8 +34,19 @@ static size_t each_line(const char *text, void (*check)(const json_t *)) {
 static void hostile_bytes(void **state) {
     (void)state;
     static const char *const texts[] = {
-        "plain", "", "\"quoted\" \\ back", "line\nbreak\r\ttab", "\x01\x02\x1b[31m\x7f", "\xff\xfe\x80 not UTF-8", "\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80", "\xed\xa0\x80 surrogate",
-        "\xc0\xaf overlong", "</script>", "{\"level\":\"error\"}\n{\"msg\":\"forged\"}", "\xe2\x80\xa8 line separator", "cut in a character \xe2\x82",
+        "plain",
+        "",
+        "\"quoted\" \\ back",
+        "line\nbreak\r\ttab",
+        "\x01\x02\x1b[31m\x7f",
+        "\xff\xfe\x80 not UTF-8",
+        "\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80",
+        "\xed\xa0\x80 surrogate",
+        "\xc0\xaf overlong",
+        "</script>",
+        "{\"level\":\"error\"}\n{\"msg\":\"forged\"}",
+        "\xe2\x80\xa8 line separator",
+        "cut in a character \xe2\x82",
     };
     eb_log_set_level("debug");
     fx_stderr_begin();
@@ -131,7 +143,8 @@ static void *writer(void *arg) {
 static int64_t last_of[4];
 
 static void check_order(const json_t *o) {
-    json_int_t t = json_integer_value(json_object_get(o, "thread")), i = json_integer_value(json_object_get(o, "i"));
+    json_int_t t = json_integer_value(json_object_get(o, "thread")),
+               i = json_integer_value(json_object_get(o, "i"));
     assert_int_equal(i, last_of[t]++);
 }
 
@@ -154,7 +167,8 @@ static void many_threads(void **state) {
     assert_int_equal(each_line(text, check_order), 2000);
 }
 
-/* The far end of stderr is not read: lines are dropped and counted, nobody waits; then it is read, and the loss is told. */
+/* The far end of stderr is not read: lines are dropped and counted, nobody waits; then it is read, and the
+ * loss is told. */
 static void a_stalled_reader(void **state) {
     (void)state;
     int ends[2];
@@ -246,8 +260,9 @@ static void stop_with_a_stalled_reader(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(hostile_bytes), cmocka_unit_test(levels),           cmocka_unit_test(peers_are_capped),
-        cmocka_unit_test(many_threads),  cmocka_unit_test(a_stalled_reader), cmocka_unit_test(stop_with_a_stalled_reader),
+        cmocka_unit_test(hostile_bytes),    cmocka_unit_test(levels),
+        cmocka_unit_test(peers_are_capped), cmocka_unit_test(many_threads),
+        cmocka_unit_test(a_stalled_reader), cmocka_unit_test(stop_with_a_stalled_reader),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

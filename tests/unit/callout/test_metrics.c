@@ -7,12 +7,14 @@
 
 static bool name_ok(struct eb_str s) {
     for (size_t i = 0; i < s.n; i++)
-        if (!(isalpha((unsigned char)s.p[i]) || s.p[i] == '_' || s.p[i] == ':' || (i && isdigit((unsigned char)s.p[i]))))
+        if (!(isalpha((unsigned char)s.p[i]) || s.p[i] == '_' || s.p[i] == ':' ||
+              (i && isdigit((unsigned char)s.p[i]))))
             return false;
     return s.n > 0;
 }
 
-/* Text format 0.0.4: HELP and TYPE before the samples of a family, each family once, samples of no other family between, no sample twice. */
+/* Text format 0.0.4: HELP and TYPE before the samples of a family, each family once, samples of no other
+ * family between, no sample twice. */
 static void check_exposition(const char *text, size_t *ret_samples) {
     static char families[300][80];
     static char samples[2000][160];
@@ -79,12 +81,27 @@ static void well_formed(void **state) {
 static void everything_is_there_from_the_start(void **state) {
     (void)state;
     static const char *const names[] = {
-        "auth_requests_total", "auth_errors_total", "auth_request_duration_seconds_count", "auth_request_duration_seconds_sum",
-        "auth_request_duration_seconds_bucket{le=\"+Inf\"}", "auth_permissions_reload_failures_total", "auth_oauth2_attempts_total", "auth_mtls_attempts_total",
-        "auth_nkey_attempts_total", "auth_noauth_attempts_total", "auth_kubernetes_attempts_total", "auth_oauth2_failures_total{reason=\"expired\"}",
-        "auth_mtls_failures_total{reason=\"cert_untrusted\"}", "auth_nkey_failures_total{reason=\"nkey_unsigned\"}", "auth_noauth_failures_total{reason=\"noauth_off\"}",
-        "auth_oauth2_failures_total{reason=\"keys_unavailable\"}", "auth_invalid_requests_total{reason=\"request_signature\"}", "auth_dropped_late_total",
-        "auth_dropped_queue_full_total", "auth_jwks_keys", "auth_ready",
+        "auth_requests_total",
+        "auth_errors_total",
+        "auth_request_duration_seconds_count",
+        "auth_request_duration_seconds_sum",
+        "auth_request_duration_seconds_bucket{le=\"+Inf\"}",
+        "auth_permissions_reload_failures_total",
+        "auth_oauth2_attempts_total",
+        "auth_mtls_attempts_total",
+        "auth_nkey_attempts_total",
+        "auth_noauth_attempts_total",
+        "auth_kubernetes_attempts_total",
+        "auth_oauth2_failures_total{reason=\"expired\"}",
+        "auth_mtls_failures_total{reason=\"cert_untrusted\"}",
+        "auth_nkey_failures_total{reason=\"nkey_unsigned\"}",
+        "auth_noauth_failures_total{reason=\"noauth_off\"}",
+        "auth_oauth2_failures_total{reason=\"keys_unavailable\"}",
+        "auth_invalid_requests_total{reason=\"request_signature\"}",
+        "auth_dropped_late_total",
+        "auth_dropped_queue_full_total",
+        "auth_jwks_keys",
+        "auth_ready",
     };
     for (size_t i = 0; i < EB_COUNT_OF(names); i++)
         if (fx_metric(names[i]) < 0)
@@ -99,7 +116,8 @@ static void everything_is_there_from_the_start(void **state) {
 
 static void counts(void **state) {
     (void)state;
-    int64_t before = fx_metric("auth_mtls_attempts_total"), failures = fx_metric("auth_mtls_failures_total{reason=\"cert_expired\"}");
+    int64_t before = fx_metric("auth_mtls_attempts_total"),
+            failures = fx_metric("auth_mtls_failures_total{reason=\"cert_expired\"}");
     eb_count_attempt(EB_METHOD_MTLS, EB_OK);
     eb_count_attempt(EB_METHOD_MTLS, EB_E_CERT_EXPIRED);
     assert_int_equal(fx_metric("auth_mtls_attempts_total"), before + 2);
@@ -119,13 +137,19 @@ static void buckets(void **state) {
         int64_t ns;
         const char *le, *below; /* the first bucket that holds it, and the last that does not */
     } rows[] = {
-        {0, "0.0001", NULL},          {100000, "0.0001", NULL},      {100001, "0.00025", "0.0001"},    {1000000, "0.001", "0.0005"},
-        {2000000000, "2.5", "1"},     {2500000001, "+Inf", "2.5"},   {INT64_C(9000000000), "+Inf", "2.5"},
+        {0, "0.0001", NULL},
+        {100000, "0.0001", NULL},
+        {100001, "0.00025", "0.0001"},
+        {1000000, "0.001", "0.0005"},
+        {2000000000, "2.5", "1"},
+        {2500000001, "+Inf", "2.5"},
+        {INT64_C(9000000000), "+Inf", "2.5"},
     };
     for (size_t i = 0; i < EB_COUNT_OF(rows); i++) {
         char in[100], out[100];
         (void)snprintf(in, sizeof in, "auth_request_duration_seconds_bucket{le=\"%s\"}", rows[i].le);
-        (void)snprintf(out, sizeof out, "auth_request_duration_seconds_bucket{le=\"%s\"}", rows[i].below ? rows[i].below : "");
+        (void)snprintf(out, sizeof out, "auth_request_duration_seconds_bucket{le=\"%s\"}",
+                       rows[i].below ? rows[i].below : "");
         int64_t a = fx_metric(in), b = fx_metric(out), n = fx_metric("auth_request_duration_seconds_count");
         assert_true(a >= 0);
         eb_observe_ns(rows[i].ns);

@@ -35,7 +35,8 @@ static void answers(void **state) {
     for (size_t i = 0; i < EB_COUNT_OF(rows); i++)
         for (int form = 0; form < 3; form++) {
             char subject[100];
-            (void)snprintf(subject, sizeof subject, "$SRV.%s%s%s%s", rows[i].verb, form > 0 ? ".auth-callout" : "", form > 1 ? "." : "", form > 1 ? m.id : "");
+            (void)snprintf(subject, sizeof subject, "$SRV.%s%s%s%s", rows[i].verb,
+                           form > 0 ? ".auth-callout" : "", form > 1 ? "." : "", form > 1 ? m.id : "");
             EB_CLEANUP(json_decrefp) json_t *o = ask(&m, subject);
             if (!o)
                 fail_msg("no answer on %s", subject);
@@ -43,7 +44,8 @@ static void answers(void **state) {
             assert_string_equal(text(o, "name"), "auth-callout");
             assert_string_equal(text(o, "id"), m.id);
             int a, b, c;
-            assert_int_equal(sscanf(text(o, "version"), "%d.%d.%d", &a, &b, &c), 3); /* tools want a semantic version */
+            assert_int_equal(sscanf(text(o, "version"), "%d.%d.%d", &a, &b, &c),
+                             3); /* tools want a semantic version */
             assert_true(json_is_object(json_object_get(o, "metadata")));
             assert_int_equal(json_object_get(o, "started") != NULL, rows[i].started);
             const json_t *e = json_array_get(json_object_get(o, "endpoints"), 0);
@@ -56,7 +58,8 @@ static void answers(void **state) {
             if (rows[i].started) {
                 assert_true(json_integer_value(json_object_get(e, "num_requests")) >= 10);
                 assert_true(json_integer_value(json_object_get(e, "processing_time")) >= 5000000);
-                assert_true(json_is_integer(json_object_get(e, "num_errors")) && json_is_integer(json_object_get(e, "average_processing_time")));
+                assert_true(json_is_integer(json_object_get(e, "num_errors")) &&
+                            json_is_integer(json_object_get(e, "average_processing_time")));
             }
         }
     eb_micro_done(&m);
@@ -70,7 +73,8 @@ static void silence(void **state) {
     assert_string_not_equal(m.id, other.id);
     char others[100];
     (void)snprintf(others, sizeof others, "$SRV.PING.auth-callout.%s", other.id);
-    const char *const subjects[] = {"$SRV.PING.other", "$SRV", "$SRV.PINGS", "", "$SRV.PING.auth-callout.", others, "$SRV.RESET"};
+    const char *const subjects[] = {"$SRV.PING.other",         "$SRV", "$SRV.PINGS", "",
+                                    "$SRV.PING.auth-callout.", others, "$SRV.RESET"};
     for (size_t i = 0; i < EB_COUNT_OF(subjects); i++)
         assert_null(ask(&m, subjects[i]));
     assert_int_equal(EB_COUNT_OF(m.subjects), 9);

@@ -25,8 +25,11 @@ static bool same_value(const struct eb_option *o, const struct eb_config *a, con
     case EB_OPT_BOOL: return *(const bool *)x == *(const bool *)y;
     case EB_OPT_INT:
     case EB_OPT_DURATION: return *(const int64_t *)(const void *)x == *(const int64_t *)(const void *)y;
-    case EB_OPT_SECRET: return !*(struct eb_secret *const *)(const void *)x == !*(struct eb_secret *const *)(const void *)y;
-    case EB_OPT_SECRETS: return ((const struct eb_secrets *)(const void *)x)->n == ((const struct eb_secrets *)(const void *)y)->n;
+    case EB_OPT_SECRET:
+        return !*(struct eb_secret *const *)(const void *)x == !*(struct eb_secret *const *)(const void *)y;
+    case EB_OPT_SECRETS:
+        return ((const struct eb_secrets *)(const void *)x)->n ==
+               ((const struct eb_secrets *)(const void *)y)->n;
     }
     return false;
 }
@@ -40,8 +43,9 @@ static void generated_config_is_the_defaults(void **state) {
     char flag[300];
     (void)snprintf(flag, sizeof flag, "--config=%s", fx_path(&dir, "generated.yaml"));
     eb_auto_findings struct eb_findings f = {0};
-    EB_CLEANUP(eb_config_freep) struct eb_config *defaults = fx_config((const char *const[]){"--nats.issuer-seed-file=/k", NULL}, &f),
-                                                 *read = fx_config((const char *const[]){flag, "--nats.issuer-seed-file=/k", NULL}, &f);
+    EB_CLEANUP(eb_config_freep)
+    struct eb_config *defaults = fx_config((const char *const[]){"--nats.issuer-seed-file=/k", NULL}, &f),
+                     *read = fx_config((const char *const[]){flag, "--nats.issuer-seed-file=/k", NULL}, &f);
     eb_auto_buf struct eb_buf told = {0};
     eb_findings_print(&f, &told);
     if (!read)
@@ -131,7 +135,8 @@ static void names_of_the_contract(void **state) {
         eb_buf_printf(&wanted, ",%s,", rows[i].env ? rows[i].env : "");
         if (rows[i].env && !strstr(names.p, wanted.p))
             fail_msg("%s: %s is not among %s", rows[i].key, rows[i].env, names.p);
-        if (rows[i].fallback ? !o->fallback || strcmp(o->fallback, rows[i].fallback) != 0 : o->fallback != NULL)
+        if (rows[i].fallback ? !o->fallback || strcmp(o->fallback, rows[i].fallback) != 0
+                             : o->fallback != NULL)
             fail_msg("%s: default %s", rows[i].key, o->fallback ? o->fallback : "none");
     }
 }

@@ -1,4 +1,5 @@
-/* Callouts that wait for a key: each is handed back exactly once, at its date, when the keys came, or at the stop. */
+/* Callouts that wait for a key: each is handed back exactly once, at its date, when the keys came, or at the
+ * stop. */
 #include <pthread.h>
 #include <stdatomic.h>
 
@@ -139,8 +140,11 @@ static void races_hand_back_once(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(dates, reset),   cmocka_unit_test_setup(release, reset), cmocka_unit_test_setup(bounded, reset),
-        cmocka_unit_test_setup(stopped, reset), cmocka_unit_test_setup(races_hand_back_once, reset),
+        cmocka_unit_test_setup(dates, reset),
+        cmocka_unit_test_setup(release, reset),
+        cmocka_unit_test_setup(bounded, reset),
+        cmocka_unit_test_setup(stopped, reset),
+        cmocka_unit_test_setup(races_hand_back_once, reset),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

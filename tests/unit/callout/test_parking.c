@@ -1,17 +1,19 @@
-/* Which callouts wait for a key: only those that are good otherwise, once, and for half their budget at most. */
+/* Which callouts wait for a key: only those that are good otherwise, once, and for half their budget at most.
+ */
 #include <poll.h>
 #include <stdio.h>
 
 #include "clock.h"
 #include "fixture.h"
 
-static const char policy[] = "oauth2:\n  app: {azp: app, account: CSC}\n  fenced: {azp: fenced, account: CSC, src: [10.0.0.0/8]}\n";
+static const char policy[] =
+    "oauth2:\n  app: {azp: app, account: CSC}\n  fenced: {azp: fenced, account: CSC, src: [10.0.0.0/8]}\n";
 static EVP_PKEY *old_key, *new_key;
 
 static int set_up(void **state) {
     (void)state;
-    old_key = mint_key("RSA", 2048);
-    new_key = mint_key("RSA", 2048);
+    old_key = mint_key("P-256", 0);
+    new_key = mint_key("P-256", 0);
     return 0;
 }
 
@@ -49,13 +51,15 @@ static void unknown_kid_waits_once(void **state) {
     fx_world_open(&w, &d, NULL);
     eb_auto_buf struct eb_buf t = {0};
     fx_token(&t, new_key, "new", "app", 600, "");
-    int64_t fetches = fx_metric("auth_jwks_fetches_total"), errors = fx_metric("auth_errors_total"), before = eb_mono_ns();
+    int64_t fetches = fx_metric("auth_jwks_fetches_total"), errors = fx_metric("auth_errors_total"),
+            before = eb_mono_ns();
     struct fx_answer a = ask(&w, t.p, false);
     assert_int_equal(a.outcome, EB_PARK);
     assert_int_equal(a.reason, EB_OK); /* no verdict yet: nothing is counted as one */
     assert_int_equal(a.method, EB_METHOD_NONE);
     assert_int_equal(fx_metric("auth_errors_total"), errors);
-    assert_true(a.until_ns >= before + INT64_C(2000000000) && a.until_ns <= eb_mono_ns() + INT64_C(2000000000)); /* half of 4 s */
+    assert_true(a.until_ns >= before + INT64_C(2000000000) &&
+                a.until_ns <= eb_mono_ns() + INT64_C(2000000000)); /* half of 4 s */
     fx_answer_done(&a);
     assert_true(fx_wait(no_fetch_runs, &fetches, 5000));
     a = ask(&w, t.p, true);

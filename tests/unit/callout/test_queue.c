@@ -1,4 +1,5 @@
-/* The queue between callbacks and workers: bounded, the oldest goes first when it is full, closed once and for all. */
+/* The queue between callbacks and workers: bounded, the oldest goes first when it is full, closed once and
+ * for all. */
 #include <pthread.h>
 #include <stdatomic.h>
 

@@ -1,4 +1,5 @@
-/* Sealed requests: the answer is sealed to the server that asked with the key that opened it; shared secrets are kept within a bound. */
+/* Sealed requests: the answer is sealed to the server that asked with the key that opened it; shared secrets
+ * are kept within a bound. */
 #include "fixture.h"
 
 #define SERVER_CURVE CURVE_R0
@@ -164,13 +165,16 @@ static void many_servers(void **state) {
         assert_int_equal(eb_nkey_generate(EB_NKEY_CURVE, &k), EB_OK);
         memcpy(servers[i].public, eb_nkey_public(k), sizeof servers[i].public);
         assert_int_equal(eb_xkey_shared_init(&servers[i].shared, k, eb_nkey_public_raw(ours)), EB_OK);
-        assert_int_equal(eb_xkey_seal(&servers[i].shared, eb_str(servers[i].public), &servers[i].sealed), EB_OK);
+        assert_int_equal(eb_xkey_seal(&servers[i].shared, eb_str(servers[i].public), &servers[i].sealed),
+                         EB_OK);
     }
     for (size_t round = 0; round < 3; round++)
         for (size_t i = 0; i < SERVERS; i++) {
             eb_auto_buf struct eb_buf plain = {0};
             struct eb_xkey_shared shared;
-            assert_int_equal(eb_sealing_open(world.callout.sealing, v.signer, eb_str(servers[i].public), eb_buf_get(&servers[i].sealed), &plain, &shared, NULL), EB_OK);
+            assert_int_equal(eb_sealing_open(world.callout.sealing, v.signer, eb_str(servers[i].public),
+                                             eb_buf_get(&servers[i].sealed), &plain, &shared, NULL),
+                             EB_OK);
             assert_string_equal(plain.p, servers[i].public);
             assert_memory_equal(shared.key, servers[i].shared.key, sizeof shared.key);
         }
@@ -180,8 +184,12 @@ static void many_servers(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(answers_with_the_key_that_opened), cmocka_unit_test(refusals_are_sealed_too), cmocka_unit_test(header_and_signed_key_must_agree),
-        cmocka_unit_test(seals_that_do_not_open),           cmocka_unit_test(without_an_xkey),         cmocka_unit_test(many_servers),
+        cmocka_unit_test(answers_with_the_key_that_opened),
+        cmocka_unit_test(refusals_are_sealed_too),
+        cmocka_unit_test(header_and_signed_key_must_agree),
+        cmocka_unit_test(seals_that_do_not_open),
+        cmocka_unit_test(without_an_xkey),
+        cmocka_unit_test(many_servers),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -1,4 +1,5 @@
-/* Seeds: several in a file, lists of files, and refusals that say what is wrong without a piece of the seed. */
+/* Seeds: several in a file, lists of files, and refusals that say what is wrong without a piece of the seed.
+ */
 #include <stdio.h>
 
 #include "fixture.h"
@@ -47,12 +48,16 @@ static void takes(void **state) {
         {"one seed", ACCOUNT_R0_SEED, NULL, "issuers " ACCOUNT_R0 ", no xkey"},
         {"with line end", ACCOUNT_R0_SEED "\n", NULL, "issuers " ACCOUNT_R0 ", no xkey"},
         {"with CRLF and blanks", "  " ACCOUNT_R0_SEED " \r\n\r\n", NULL, "issuers " ACCOUNT_R0 ", no xkey"},
-        {"with its public key", ACCOUNT_R0_SEED "\n" ACCOUNT_R0 "\n", NULL, "issuers " ACCOUNT_R0 ", no xkey"},
-        {"two", ACCOUNT_R0_SEED "\n" ACCOUNT_R1_SEED "\n", NULL, "issuers " ACCOUNT_R0 " " ACCOUNT_R1 ", no xkey"},
-        {"two with public keys and comments", "# old\n" ACCOUNT_R0_SEED "\n" ACCOUNT_R0 "\n\n# new\n" ACCOUNT_R1_SEED "\n" ACCOUNT_R1 "\n", NULL,
+        {"with its public key", ACCOUNT_R0_SEED "\n" ACCOUNT_R0 "\n", NULL,
+         "issuers " ACCOUNT_R0 ", no xkey"},
+        {"two", ACCOUNT_R0_SEED "\n" ACCOUNT_R1_SEED "\n", NULL,
+         "issuers " ACCOUNT_R0 " " ACCOUNT_R1 ", no xkey"},
+        {"two with public keys and comments",
+         "# old\n" ACCOUNT_R0_SEED "\n" ACCOUNT_R0 "\n\n# new\n" ACCOUNT_R1_SEED "\n" ACCOUNT_R1 "\n", NULL,
          "issuers " ACCOUNT_R0 " " ACCOUNT_R1 ", no xkey"},
         {"one twice", ACCOUNT_R0_SEED "\n" ACCOUNT_R0_SEED "\n", NULL, "issuers " ACCOUNT_R0 ", no xkey"},
-        {"curves", ACCOUNT_R0_SEED, CURVE_R0_SEED "\n" CURVE_R1_SEED "\n", "issuers " ACCOUNT_R0 ", xkeys " CURVE_R0 " " CURVE_R1},
+        {"curves", ACCOUNT_R0_SEED, CURVE_R0_SEED "\n" CURVE_R1_SEED "\n",
+         "issuers " ACCOUNT_R0 ", xkeys " CURVE_R0 " " CURVE_R1},
     };
     for (size_t i = 0; i < EB_COUNT_OF(rows); i++) {
         EB_CLEANUP(eb_signer_unrefp) struct eb_signer *s = NULL;
@@ -91,7 +96,8 @@ static void refuses(void **state) {
             fail_msg("%s was taken", rows[i].what);
         if (!strstr(told.p, rows[i].says))
             fail_msg("%s: no \"%s\" in %s", rows[i].what, rows[i].says, told.p);
-        static const char *const pieces[] = {"SUAAA", "SAAAA", "SXAAA", "SOAAA", "AICAMCAKB", "SXgarbage", "saaaa"};
+        static const char *const pieces[] = {"SUAAA",     "SAAAA",     "SXAAA", "SOAAA",
+                                             "AICAMCAKB", "SXgarbage", "saaaa"};
         for (size_t p = 0; p < EB_COUNT_OF(pieces); p++)
             if (strstr(told.p, pieces[p]))
                 fail_msg("%s: a piece of the seed is told: %s", rows[i].what, told.p);
@@ -101,7 +107,8 @@ static void refuses(void **state) {
 static void an_unreadable_file_is_told(void **state) {
     (void)state;
     eb_auto_findings struct eb_findings f = {0};
-    struct eb_config *c = fx_config((const char *const[]){"--nats.issuer-seed-file=/nonexistent/seed.nk", NULL}, &f);
+    struct eb_config *c =
+        fx_config((const char *const[]){"--nats.issuer-seed-file=/nonexistent/seed.nk", NULL}, &f);
     struct eb_signer *s = NULL;
     assert_int_equal(eb_signer_load(c, &s, &f), EB_E_INVALID);
     eb_config_free(c);
@@ -147,8 +154,11 @@ static void finds_and_signs(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(takes),    cmocka_unit_test(refuses),         cmocka_unit_test(an_unreadable_file_is_told),
-        cmocka_unit_test(too_many), cmocka_unit_test(finds_and_signs),
+        cmocka_unit_test(takes),
+        cmocka_unit_test(refuses),
+        cmocka_unit_test(an_unreadable_file_is_told),
+        cmocka_unit_test(too_many),
+        cmocka_unit_test(finds_and_signs),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -1,0 +1,126 @@
+/* How the service proves itself: what is read, what is refused, and that no password gets into the log. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "fixture.h"
+#include "login.h"
+
+static struct fx_dir dir;
+
+static int set_up(void **state) {
+    (void)state;
+    dir = fx_dir_make();
+    fx_write(&dir, "user.nk", USER_R0_SEED "\n" USER_R0 "\n");
+    fx_write(&dir, "account.nk", ACCOUNT_R0_SEED "\n");
+    eb_auto_buf struct eb_buf jwt = {0}, creds = {0};
+    fixture_token(&jwt, EB_STR(USUAL_HEADER),
+                  EB_STR("{\"iss\":\"" ACCOUNT_R0 "\",\"sub\":\"" USER_R0
+                         "\",\"nats\":{\"type\":\"user\",\"version\":2}}"),
+                  ACCOUNT_R0_SEED);
+    eb_buf_printf(&creds,
+                  "-----BEGIN NATS USER JWT-----\n%s\n------END NATS USER JWT------\n-----BEGIN USER NKEY "
+                  "SEED-----\n%s\n------END USER NKEY SEED------\n",
+                  jwt.p, USER_R0_SEED);
+    fx_write(&dir, "user.creds", creds.p);
+    return 0;
+}
+
+static int tear_down(void **state) {
+    (void)state;
+    nats_Close();
+    fx_dir_remove(&dir);
+    return 0;
+}
+
+/* Loads and applies; told is the failure's text. */
+static enum eb_rc login(const char *flag_name, const char *file, const char *more, char *told, size_t size) {
+    char flag[300] = "--limits.queue=100";
+    if (flag_name)
+        (void)snprintf(flag, sizeof flag, "--%s=%s", flag_name, fx_path(&dir, file));
+    const char *flags[] = {"--nats.issuer-seed-file=/k", flag, more, NULL};
+    eb_auto_findings struct eb_findings f = {0};
+    EB_CLEANUP(eb_config_freep) struct eb_config *c = fx_config(flags, &f);
+    MINT_MUST(c);
+    struct eb_err err = {0};
+    EB_CLEANUP(eb_login_freep) struct eb_login *l = NULL;
+    enum eb_rc rc = eb_login_load(c, &l, &err);
+    natsOptions *opts = NULL;
+    if (rc == EB_OK) {
+        MINT_MUST(natsOptions_Create(&opts) == NATS_OK);
+        rc = eb_login_apply(l, c, opts, &err);
+        natsOptions_Destroy(opts);
+    }
+    (void)snprintf(told, size, "%s", err.text);
+    return rc;
+}
+
+static void kinds(void **state) {
+    (void)state;
+    static const struct {
+        const char *flag, *file, *more;
+        enum eb_rc rc;
+        const char *says;
+    } rows[] = {
+        {NULL, NULL, NULL, EB_OK, ""},
+        {"nats.nkey-seed-file", "user.nk", NULL, EB_OK, ""},
+        {"nats.creds-file", "user.creds", NULL, EB_OK, ""},
+        {"nats.nkey-seed-file", "account.nk", NULL, EB_E_BAD_KEY, "nats.nkey-seed"},
+        {"nats.nkey-seed-file", "absent.nk", NULL, EB_E_IO, "absent.nk"},
+        {"nats.creds-file", "user.nk", NULL, EB_E_MALFORMED, "nats.creds-file"},
+        {"nats.creds-file", "absent.creds", NULL, EB_E_IO, "absent.creds"},
+        {NULL, NULL, "--nats.url=nats://a:4222, nats://b:4222", EB_OK, ""},
+        {NULL, NULL, "--nats.url=nats://user:pw@a:4222", EB_OK, ""},
+        {NULL, NULL, "--nats.url=,", EB_E_INVALID, "nats.url"},
+        {NULL, NULL, "--nats.tls.ca=/nonexistent/ca.pem", EB_E_INVALID, "/nonexistent/ca.pem"},
+    };
+    for (size_t i = 0; i < EB_COUNT_OF(rows); i++) {
+        char told[300];
+        enum eb_rc rc = login(rows[i].flag, rows[i].file, rows[i].more, told, sizeof told);
+        if (rc != rows[i].rc || !strstr(told, rows[i].says) || strstr(told, "SUAAA") || strstr(told, "SAAAA"))
+            fail_msg("row %zu: %s, %s", i, eb_rc_name(rc), told);
+    }
+}
+
+static void seeds_and_tokens_by_environment(void **state) {
+    (void)state;
+    char told[300];
+    (void)setenv("AUTH_CALLOUT_NATS_NKEY_SEED", USER_R0_SEED, 1);
+    assert_int_equal(login(NULL, NULL, NULL, told, sizeof told), EB_OK);
+    (void)setenv("AUTH_CALLOUT_NATS_NKEY_SEED", ACCOUNT_R0_SEED, 1);
+    assert_int_equal(login(NULL, NULL, NULL, told, sizeof told), EB_E_BAD_KEY);
+    assert_null(strstr(told, "SAAAA"));
+    (void)unsetenv("AUTH_CALLOUT_NATS_NKEY_SEED");
+    (void)setenv("NATS_TOKEN", "s3cret", 1);
+    assert_int_equal(login(NULL, NULL, NULL, told, sizeof told), EB_OK);
+    (void)unsetenv("NATS_TOKEN");
+}
+
+static void passwords_are_not_described(void **state) {
+    (void)state;
+    static const struct {
+        const char *url, *want;
+    } rows[] = {
+        {"nats://a:4222", "nats://a:4222"},
+        {"nats://user:hunter2@a:4222,tls://hunter2@b", "a:4222, b"},
+        {"nats://user:hunter2@hunter2@a:4222", "a:4222"},
+        {" nats://a:1 , nats://u:hunter2@b:2", "nats://a:1, b:2"},
+    };
+    for (size_t i = 0; i < EB_COUNT_OF(rows); i++) {
+        char flag[200];
+        (void)snprintf(flag, sizeof flag, "--nats.url=%s", rows[i].url);
+        eb_auto_findings struct eb_findings f = {0};
+        EB_CLEANUP(eb_config_freep)
+        struct eb_config *c = fx_config((const char *const[]){"--nats.issuer-seed-file=/k", flag, NULL}, &f);
+        eb_auto_buf struct eb_buf b = {0};
+        eb_login_describe(c, &b);
+        assert_null(strstr(b.p, "hunter2"));
+        assert_string_equal(b.p, rows[i].want);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(kinds),
+                                       cmocka_unit_test(seeds_and_tokens_by_environment),
+                                       cmocka_unit_test(passwords_are_not_described)};
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
