@@ -22,6 +22,7 @@ enum {
     ANSWER_WAIT_MS = 10000,
     FAULTS_SHOWN = 5,
     POLL_MS = 5,
+    HEAD_START_MS = 300,
     RELOAD_WAIT_MS = 30000
 };
 #define INBOX "_INBOX.bench."
@@ -42,6 +43,7 @@ struct batch {
 struct reload {
     const char *from, *to, *metrics;
     pthread_t thread;
+    _Atomic bool firing; /* the load is under way */
     int64_t started_ns, done_ns;
 };
 
@@ -57,6 +59,7 @@ struct run {
     size_t latencies_n;
     int64_t wall_ns, service_ns, server_ns, own_ns;
     size_t wrong, missing;
+    struct reload *reload; /* NULL for none */
     int64_t (*samples)[2]; /* callouts and resident KiB after each batch */
     size_t samples_n;
 };
@@ -177,6 +180,8 @@ static void run_batch(struct run *r, size_t n, bool counts) {
     struct batch b = batch_new(r, n);
     int64_t service = proc_cpu_ns(r->service), server = proc_cpu_ns(r->server), own = proc_cpu_ns(getpid()),
             from = mono_ns();
+    if (counts && r->reload)
+        r->reload->firing = true;
     bool complete = fire(r, &b);
     if (counts) {
         r->wall_ns += mono_ns() - from;
@@ -219,7 +224,9 @@ static void *reload_main(void *arg) {
     struct reload *l = arg;
     const struct sockaddr_in a = wire_address(l->metrics);
     int64_t before = reloads(&a);
-    sleep_ms(500);
+    while (!l->firing)
+        sleep_ms(POLL_MS);
+    sleep_ms(HEAD_START_MS);
     l->started_ns = mono_ns();
     if (rename(l->from, l->to) != 0)
         die("%s cannot be renamed", l->from);
@@ -308,6 +315,7 @@ int main(int argc, char **argv) {
                             .metrics = flag_text(&f, "metrics", "")};
     bool reloads_once = *reload.from, peak_known = false;
     if (reloads_once) {
+        r.reload = &reload;
         peak_known = proc_reset_peak(r.service);
         if (pthread_create(&reload.thread, NULL, reload_main, &reload) != 0)
             die("no thread");

@@ -28,6 +28,9 @@ for program in "$service" "$nats_server" "$build/bench/bench-load"; do
     [ -x "$program" ] || die "$program is not there: run make build setup"
 done
 
+read -r busy _ </proc/loadavg
+awk -v l="$busy" 'BEGIN { exit l < 1 }' && say "this machine has other things to do (load $busy): times will be longer than they should"
+
 dir=$(mktemp -d "${TMPDIR:-/tmp}/bench.XXXXXX")
 site=$dir/site results=$dir/results
 mkdir -m 700 "$site" "$results"
@@ -167,8 +170,8 @@ fi
 mkdir -p "$(dirname "$json")"
 for file in "$results"/*.json; do
     jq -s --arg name "$(basename "$file" .json)" '{($name): .}' "$file"
-done | jq -s --argjson cores "$(nproc)" --arg server "$("$nats_server" --version)" --argjson full "$growth" -L "$top/bench" \
-    'include "report"; add | {cores: $cores, nats_server: $server, growth_callouts: $full, raw: .} | .figures = (.raw | figures)' >"$json.new"
+done | jq -s --argjson cores "$(nproc)" --arg server "$("$nats_server" --version)" --argjson full "$growth" --argjson busy "$busy" -L "$top/bench" \
+    'include "report"; add | {cores: $cores, nats_server: $server, load_before: $busy, growth_callouts: $full, raw: .} | .figures = (.raw | figures)' >"$json.new"
 mv -f "$json.new" "$json"
 jq -r -L "$top/bench" 'include "report"; table' "$json"
 say "all of it: $json ($SECONDS s)"

@@ -112,10 +112,11 @@ static void log_decision(const struct eb_attempt *a, enum eb_rc rc, int64_t sess
 }
 
 /* Writes the answer for a verdict into scratch->answer. */
-static enum eb_rc write_answer(const struct eb_attempt *a, enum eb_rc verdict, int64_t session_end, const struct eb_nkey *issuer,
-                               struct eb_callout_scratch *scratch) {
+static enum eb_rc write_answer(const struct eb_attempt *a, enum eb_rc verdict, int64_t session_end,
+                               const struct eb_nkey *issuer, struct eb_callout_scratch *scratch) {
     const struct eb_auth_request *r = a->req;
-    struct eb_nkey *signing = (struct eb_nkey *)(uintptr_t)issuer; /* eb_sign_fn's context is not const; the key is not changed */
+    struct eb_nkey *signing =
+        (struct eb_nkey *)(uintptr_t)issuer; /* eb_sign_fn's context is not const; the key is not changed */
     struct eb_str issuer_text = eb_str(eb_nkey_public(issuer));
     eb_buf_reset(&scratch->user_jwt);
     eb_buf_reset(&scratch->answer);
@@ -132,22 +133,24 @@ static enum eb_rc write_answer(const struct eb_attempt *a, enum eb_rc verdict, i
             return rc;
     }
     struct eb_str error = verdict == EB_OK ? EB_STR_NONE : EB_STR("authentication failed");
-    return eb_auth_response_write(&scratch->answer, issuer_text, r->server_id, r->user_nkey, eb_buf_get(&scratch->user_jwt), error, a->now_s,
-                                  eb_signer_sign, signing);
+    return eb_auth_response_write(&scratch->answer, issuer_text, r->server_id, r->user_nkey,
+                                  eb_buf_get(&scratch->user_jwt), error, a->now_s, eb_signer_sign, signing);
 }
 
 static void note_budget(int64_t budget_ns) {
     int64_t longest = atomic_load_explicit(&longest_budget_ns, memory_order_relaxed);
     while (budget_ns > longest &&
-           !atomic_compare_exchange_weak_explicit(&longest_budget_ns, &longest, budget_ns, memory_order_relaxed, memory_order_relaxed)) {
+           !atomic_compare_exchange_weak_explicit(&longest_budget_ns, &longest, budget_ns,
+                                                  memory_order_relaxed, memory_order_relaxed)) {
     }
 }
 
 /* The time that the server waits, from its own two timestamps; our clock may differ from its. */
 static enum eb_rc budget_of(const struct eb_auth_request *r, int64_t *ret_ns, struct eb_err *reterr) {
-    if (r->jwt.exp <= r->jwt.iat || r->jwt.iat <= 0)
-        return EB_FAIL(reterr, EB_E_REQ_MALFORMED, "exp is missing or not behind iat");
-    int64_t s = r->jwt.exp - r->jwt.iat;
+    if (r->jwt.exp <= 0 || r->jwt.iat <= 0)
+        return EB_FAIL(reterr, EB_E_REQ_MALFORMED, "iat or exp is missing");
+    /* An overloaded nats-server takes so long to write the request that exp is not behind iat: no time is left. */
+    int64_t s = r->jwt.exp > r->jwt.iat ? r->jwt.exp - r->jwt.iat : 0;
     *ret_ns = (s > BUDGET_MAX_S ? BUDGET_MAX_S : s) * SECOND_NS;
     return EB_OK;
 }
@@ -162,8 +165,9 @@ static void sealed_done(struct sealed *s) {
 }
 
 /* The request's plain text: the payload itself, or what the seal held. */
-static enum eb_rc unseal(const struct eb_callout *c, const struct eb_view *view, const struct eb_callout_in *in, struct eb_buf *plain,
-                         struct sealed *sealed, struct eb_str *ret_text, struct eb_err *err) {
+static enum eb_rc unseal(const struct eb_callout *c, const struct eb_view *view,
+                         const struct eb_callout_in *in, struct eb_buf *plain, struct sealed *sealed,
+                         struct eb_str *ret_text, struct eb_err *err) {
     if (!eb_xkey_is_sealed(in->payload)) {
         if (in->header_xkey.p)
             return EB_FAIL(err, EB_E_REQ_XKEY, "the header names an xkey, but the request is not sealed");
@@ -174,7 +178,8 @@ static enum eb_rc unseal(const struct eb_callout *c, const struct eb_view *view,
         return EB_FAIL(err, EB_E_TOO_LARGE, "a request of %zu bytes", in->payload.n);
     plain->secret = true;
     eb_buf_reset(plain);
-    enum eb_rc rc = eb_sealing_open(c->sealing, view->signer, in->header_xkey, in->payload, plain, &sealed->shared, err);
+    enum eb_rc rc =
+        eb_sealing_open(c->sealing, view->signer, in->header_xkey, in->payload, plain, &sealed->shared, err);
     if (rc != EB_OK)
         return rc;
     sealed->on = true;
@@ -182,8 +187,9 @@ static enum eb_rc unseal(const struct eb_callout *c, const struct eb_view *view,
     return EB_OK;
 }
 
-enum eb_outcome eb_callout_run(const struct eb_callout *c, const struct eb_callout_in *in, struct eb_callout_scratch *scratch,
-                               struct eb_buf *reply, int64_t *ret_until_ns) {
+enum eb_outcome eb_callout_run(const struct eb_callout *c, const struct eb_callout_in *in,
+                               struct eb_callout_scratch *scratch, struct eb_buf *reply,
+                               int64_t *ret_until_ns) {
     struct eb_err err = {0};
     EB_CLEANUP(eb_view_done) struct eb_view view = {0};
     EB_CLEANUP(sealed_done) struct sealed sealed = {0};
@@ -201,8 +207,10 @@ enum eb_outcome eb_callout_run(const struct eb_callout *c, const struct eb_callo
         return drop_invalid(rc, &err, in->payload.n);
     const struct eb_nkey *issuer = eb_signer_issuer(view.signer, req.jwt.sub);
     if (!issuer)
-        return drop_invalid(EB_FAIL(&err, EB_E_REQ_ISSUER, "the server %.*s wants answers of %.*s, whose seed we do not hold",
-                                    req.server_name.n > 64 ? 64 : (int)req.server_name.n, req.server_name.p, EB_STR_ARG(req.jwt.sub)),
+        return drop_invalid(EB_FAIL(&err, EB_E_REQ_ISSUER,
+                                    "the server %.*s wants answers of %.*s, whose seed we do not hold",
+                                    req.server_name.n > 64 ? 64 : (int)req.server_name.n, req.server_name.p,
+                                    EB_STR_ARG(req.jwt.sub)),
                             &err, in->payload.n);
     note_budget(budget_ns);
     if (eb_mono_ns() - in->arrived_ns > budget_ns) {
@@ -235,7 +243,8 @@ enum eb_outcome eb_callout_run(const struct eb_callout *c, const struct eb_callo
     else if (written == EB_OK)
         eb_buf_str(reply, eb_buf_get(&scratch->answer));
     if (written != EB_OK || !eb_buf_ok(reply))
-        return drop_invalid(written == EB_E_NOMEM || written == EB_OK ? EB_E_NOMEM : EB_E_INTERNAL, NULL, in->payload.n);
+        return drop_invalid(written == EB_E_NOMEM || written == EB_OK ? EB_E_NOMEM : EB_E_INTERNAL, NULL,
+                            in->payload.n);
     int64_t took_ns = eb_mono_ns() - in->arrived_ns;
     eb_count_attempt(a.method, rc);
     if (rc != EB_OK)

@@ -1,4 +1,5 @@
-/* One auth callout, from the bytes of the request to the bytes of the answer. Knows nothing of NATS connections and threads. */
+/* One auth callout, from the bytes of the request to the bytes of the answer. Knows nothing of NATS
+ * connections and threads. */
 #ifndef EB_CALLOUT_H
 #define EB_CALLOUT_H
 
@@ -34,11 +35,14 @@ struct eb_callout_scratch {
 void eb_callout_scratch_done(struct eb_callout_scratch *s);
 
 /* Decides and logs. reply is emptied first. *ret_until_ns is set for EB_PARK. */
-enum eb_outcome eb_callout_run(const struct eb_callout *c, const struct eb_callout_in *in, struct eb_callout_scratch *scratch,
-                               struct eb_buf *reply, int64_t *ret_until_ns);
-/* Counts a dropped request (EB_C_DROPPED_LATE or EB_C_DROPPED_FULL) and says so in the log, at most once a second. */
+enum eb_outcome eb_callout_run(const struct eb_callout *c, const struct eb_callout_in *in,
+                               struct eb_callout_scratch *scratch, struct eb_buf *reply,
+                               int64_t *ret_until_ns);
+/* Counts a dropped request (EB_C_DROPPED_LATE or EB_C_DROPPED_FULL) and says so in the log, at most once a
+ * second. */
 void eb_callout_note_drop(enum eb_counter kind);
-/* True where a request of this age cannot be in time any more, whatever it says: no server seen so far waits that long. */
+/* True where a request of this age cannot be in time any more, whatever it says: no server seen so far waits
+ * that long. */
 bool eb_callout_hopeless(int64_t arrived_ns, int64_t now_ns);
 
 #endif

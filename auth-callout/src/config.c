@@ -88,9 +88,10 @@ void eb_config_free(struct eb_config *c) {
     free(c);
 }
 
-static void finding(struct eb_findings *f, const struct source *src, const char *path, const char *mend, const char *text) {
-    eb_findings_add(f, EB_ERROR, src->file, src->line, path, mend, "%s%s%s", src->what ? src->what : "", src->what ? ": " : "",
-                    text);
+static void finding(struct eb_findings *f, const struct source *src, const char *path, const char *mend,
+                    const char *text) {
+    eb_findings_add(f, EB_ERROR, src->file, src->line, path, mend, "%s%s%s", src->what ? src->what : "",
+                    src->what ? ": " : "", text);
 }
 
 static bool in_choices(struct eb_str text, const char *choices) {
@@ -142,8 +143,8 @@ static bool is_list(const struct eb_option *o) {
     return o->type == EB_OPT_LIST || o->type == EB_OPT_PATHS || o->type == EB_OPT_SECRETS;
 }
 
-static void set_one(struct eb_config *c, const struct eb_option *o, struct eb_str text, const struct source *src,
-                    struct eb_findings *f) {
+static void set_one(struct eb_config *c, const struct eb_option *o, struct eb_str text,
+                    const struct source *src, struct eb_findings *f) {
     const char *mend = NULL;
     text = eb_str_trim(text);
     if (text.n == 0) {
@@ -160,13 +161,14 @@ static void set_one(struct eb_config *c, const struct eb_option *o, struct eb_st
     if (eb_option_secret(o))
         eb_buf_z(&why, "not a value that fits");
     else
-        eb_buf_printf(&why, "%.*s is no %s that fits", text.n > 80 ? 80 : (int)text.n, text.p, eb_option_type_name(o->type));
+        eb_buf_printf(&why, "%.*s is no %s that fits", text.n > 80 ? 80 : (int)text.n, text.p,
+                      eb_option_type_name(o->type));
     finding(f, src, o->key, mend, why.p ? why.p : "out of memory");
 }
 
 /* A text from the environment or a flag: lists are comma separated. */
-static void set_text(struct eb_config *c, const struct eb_option *o, struct eb_str text, const struct source *src,
-                     struct eb_findings *f) {
+static void set_text(struct eb_config *c, const struct eb_option *o, struct eb_str text,
+                     const struct source *src, struct eb_findings *f) {
     clear(c, o);
     if (!is_list(o)) {
         set_one(c, o, text, src, f);
@@ -182,13 +184,15 @@ static void set_text(struct eb_config *c, const struct eb_option *o, struct eb_s
 
 static void unknown_key(struct eb_findings *f, const struct source *src, const char *path) {
     const char *names[128];
-    char sections[EB_COUNT_OF(names)][KEY_MAX]; /* a misspelt section is nearer to another section than to any whole key */
+    char sections[EB_COUNT_OF(names)]
+                 [KEY_MAX]; /* a misspelt section is nearer to another section than to any whole key */
     size_t n = 0;
     for (size_t i = 0; i < eb_options_n && n + 1 < EB_COUNT_OF(names); i++) {
         const char *dot = strchr(eb_options[i].key, '.');
         names[n++] = eb_options[i].key;
         if (dot) {
-            (void)snprintf(sections[n], sizeof sections[n], "%.*s", (int)(dot - eb_options[i].key), eb_options[i].key);
+            (void)snprintf(sections[n], sizeof sections[n], "%.*s", (int)(dot - eb_options[i].key),
+                           eb_options[i].key);
             names[n] = sections[n];
             n++;
         }
@@ -203,8 +207,8 @@ static void unknown_key(struct eb_findings *f, const struct source *src, const c
 }
 
 /* The value of an option in a file: a scalar, or a list of them. null leaves the option as it was. */
-static enum eb_rc file_value(struct eb_config *c, struct eb_doc *doc, const struct eb_option *o, const struct eb_doc_event *first,
-                             struct eb_findings *f, struct eb_err *err) {
+static enum eb_rc file_value(struct eb_config *c, struct eb_doc *doc, const struct eb_option *o,
+                             const struct eb_doc_event *first, struct eb_findings *f, struct eb_err *err) {
     struct source src = {eb_doc_name(doc), first->line, NULL};
     if (first->kind == EB_DOC_SCALAR) {
         if (eb_doc_is_null(first))
@@ -217,7 +221,8 @@ static enum eb_rc file_value(struct eb_config *c, struct eb_doc *doc, const stru
         return EB_OK;
     }
     if (first->kind != EB_DOC_LIST || !is_list(o)) {
-        finding(f, &src, o->key, "write a single value", first->kind == EB_DOC_MAP ? "a mapping stands here" : "a list stands here");
+        finding(f, &src, o->key, "write a single value",
+                first->kind == EB_DOC_MAP ? "a mapping stands here" : "a list stands here");
         return eb_doc_skip_rest(doc, first, err);
     }
     clear(c, o);
@@ -247,8 +252,8 @@ static bool is_section(const char *path) {
 }
 
 /* Reads the mapping whose begin was just read; path is its dotted name with a final dot, "" at the root. */
-static enum eb_rc file_map(struct eb_config *c, struct eb_doc *doc, const char *path, bool seen[], struct eb_findings *f,
-                           struct eb_err *err) {
+static enum eb_rc file_map(struct eb_config *c, struct eb_doc *doc, const char *path, bool seen[],
+                           struct eb_findings *f, struct eb_err *err) {
     for (;;) {
         struct eb_doc_event key, value;
         enum eb_rc rc = eb_doc_next(doc, &key, err);
@@ -256,7 +261,8 @@ static enum eb_rc file_map(struct eb_config *c, struct eb_doc *doc, const char *
             return rc;
         struct source src = {eb_doc_name(doc), key.line, NULL};
         char name[KEY_MAX], below[KEY_MAX + 1];
-        int n = snprintf(name, sizeof name, "%s%.*s", path, key.text.n > KEY_MAX ? KEY_MAX : (int)key.text.n, key.text.p);
+        int n = snprintf(name, sizeof name, "%s%.*s", path, key.text.n > KEY_MAX ? KEY_MAX : (int)key.text.n,
+                         key.text.p);
         if (n < 0 || n >= KEY_MAX)
             n = 0;
         rc = eb_doc_next(doc, &value, err);
@@ -299,7 +305,8 @@ static void load_file(struct eb_config *c, const char *path, bool may_be_absent,
             rc = eb_doc_next(doc, &first, &err);
     } else if (rc == EB_OK && first.kind != EB_DOC_END && !eb_doc_is_null(&first)) {
         struct source src = {path, first.line, NULL};
-        finding(f, &src, NULL, "write `key: value` lines; `auth-callout generate-config` shows them", "the file holds no mapping");
+        finding(f, &src, NULL, "write `key: value` lines; `auth-callout generate-config` shows them",
+                "the file holds no mapping");
     }
     if (rc != EB_OK)
         eb_findings_add(f, EB_ERROR, path, 0, NULL, NULL, "%s", eb_err_text(&err, rc));
@@ -370,7 +377,8 @@ static void load_flags(struct eb_config *c, int argc, char *const *argv, struct 
         if (!o)
             unknown_key(f, &src, key ? key : "");
         else if (eb_option_secret(o))
-            finding(f, &src, o->key, "give it by file or environment: arguments are visible to every user of the machine",
+            finding(f, &src, o->key,
+                    "give it by file or environment: arguments are visible to every user of the machine",
                     "a secret cannot be given as a flag");
         else if (!value)
             finding(f, &src, o->key, "write --key=value", "the value is missing");
@@ -396,37 +404,49 @@ static bool is_loopback_url(const char *url) {
         port = eb_str_n(colon, rest.n - host.n);
     }
     int64_t number;
-    if (port.n && (port.p[0] != ':' || eb_num_i64(eb_str_n(port.p + 1, port.n - 1), 1, 65535, &number) != EB_OK))
+    if (port.n &&
+        (port.p[0] != ':' || eb_num_i64(eb_str_n(port.p + 1, port.n - 1), 1, 65535, &number) != EB_OK))
         return false;
     char text[INET_ADDRSTRLEN];
     struct in_addr v4;
     if (host.n >= sizeof text)
         return false;
     (void)snprintf(text, sizeof text, "%.*s", EB_STR_ARG(host));
-    return strcmp(text, "localhost") == 0 || strcmp(text, "[::1]") == 0 || (inet_pton(AF_INET, text, &v4) == 1 && ntohl(v4.s_addr) >> 24 == 127);
+    return strcmp(text, "localhost") == 0 || strcmp(text, "[::1]") == 0 ||
+           (inet_pton(AF_INET, text, &v4) == 1 && ntohl(v4.s_addr) >> 24 == 127);
 }
 
 /* What no single option can tell. */
 static void check_whole(const struct eb_config *c, struct eb_findings *f) {
-    int logins = (c->nats_nkey_seed || c->nats_nkey_seed_file) + (c->nats_creds_file != NULL) + (c->nats_token != NULL);
-    need(f, logins <= 1, "nats", "more than one login is given", "keep one of nats.nkey-seed, nats.creds-file and nats.token");
-    need(f, !(c->nats_nkey_seed && c->nats_nkey_seed_file), "nats.nkey-seed", "the seed and a seed file are both given", "keep one");
+    int logins = (c->nats_nkey_seed || c->nats_nkey_seed_file) + (c->nats_creds_file != NULL) +
+                 (c->nats_token != NULL);
+    need(f, logins <= 1, "nats", "more than one login is given",
+         "keep one of nats.nkey-seed, nats.creds-file and nats.token");
+    need(f, !(c->nats_nkey_seed && c->nats_nkey_seed_file), "nats.nkey-seed",
+         "the seed and a seed file are both given", "keep one");
     need(f, c->issuer_seeds.n + c->issuer_seed_files.n > 0, "nats.issuer-seed-file",
-         c->nats_creds_file ? "missing: a creds file holds a user key, and answers must be signed by an account key" : "missing",
-         "name a file with the account seed (SA...) whose public key is the server's auth_callout issuer; the environment variable is "
+         c->nats_creds_file
+             ? "missing: a creds file holds a user key, and answers must be signed by an account key"
+             : "missing",
+         "name a file with the account seed (SA...) whose public key is the server's auth_callout issuer; "
+         "the environment variable is "
          "NATS_SIGNING_KEY_FILE");
-    need(f, !c->nats_tls_cert == !c->nats_tls_key, "nats.tls", "cert and key belong together", "give both or none");
+    need(f, !c->nats_tls_cert == !c->nats_tls_key, "nats.tls", "cert and key belong together",
+         "give both or none");
     const struct eb_issuer_config *j = &c->jwks;
     need(f, !(j->url && j->path), "jwks", "url and path are both given", "keep one");
     need(f, !(j->url || j->path) || j->issuer, "jwks.issuer", "missing", "write the exact iss of the tokens");
     if (j->url && strncmp(j->url, "https://", 8) != 0)
         need(f, strncmp(j->url, "http://", 7) == 0 && (j->allow_http || is_loopback_url(j->url)), "jwks.url",
-             "neither https nor http to loopback", "use https, or set jwks.allow-http: true and accept that keys can be replaced on the way");
+             "neither https nor http to loopback",
+             "use https, or set jwks.allow-http: true and accept that keys can be replaced on the way");
     if ((j->url || j->path) && j->audience.n == 0)
-        eb_findings_add(f, EB_WARNING, NULL, 0, "jwks.audience", "set it to the audience that the provider writes for this bus",
+        eb_findings_add(f, EB_WARNING, NULL, 0, "jwks.audience",
+                        "set it to the audience that the provider writes for this bus",
                         "unset: tokens for any other service of the provider are accepted too");
     for (size_t i = 0; i < c->readiness_require.n; i++)
-        need(f, strcmp(c->readiness_require.v[i], "jwks") == 0, "readiness.require", "unknown key source", "the known one is jwks");
+        need(f, strcmp(c->readiness_require.v[i], "jwks") == 0, "readiness.require", "unknown key source",
+             "the known one is jwks");
 }
 
 enum eb_rc eb_config_load(int argc, char *const *argv, struct eb_config **ret, struct eb_findings *findings) {
@@ -466,7 +486,8 @@ const char *eb_config_env(void *ctx, const char *name, bool *is_secret) {
             *is_secret = true;
     }
     /* Not ours, but nobody wants these in a subject or an account either. */
-    static const char *const words[] = {"SECRET", "PASSWORD", "PASSWD", "SEED", "TOKEN", "PRIVATE", "CREDENTIAL"};
+    static const char *const words[] = {"SECRET", "PASSWORD", "PASSWD",    "SEED",
+                                        "TOKEN",  "PRIVATE",  "CREDENTIAL"};
     for (size_t i = 0; i < EB_COUNT_OF(words); i++)
         if (strcasestr(name, words[i]))
             *is_secret = true;

@@ -62,18 +62,20 @@ struct eb_config {
 };
 
 /*
- * Reads everything in its order: built-in defaults, the YAML file (--config, AUTH_CALLOUT_CONFIG), the hot file (AUTH_CALLOUT_HOT_CONFIG,
- * may be absent), environment, flags. argv holds flags only (`--key value`, `--key=value`). Every fault is a finding; EB_E_INVALID where one is an error.
- * *ret is the caller's.
+ * Reads everything in its order: built-in defaults, the YAML file (--config, AUTH_CALLOUT_CONFIG), the hot
+ * file (AUTH_CALLOUT_HOT_CONFIG, may be absent), environment, flags. argv holds flags only (`--key value`,
+ * `--key=value`). Every fault is a finding; EB_E_INVALID where one is an error. *ret is the caller's.
  */
-EB_MUSTCHECK enum eb_rc eb_config_load(int argc, char *const *argv, struct eb_config **ret, struct eb_findings *findings);
+EB_MUSTCHECK enum eb_rc eb_config_load(int argc, char *const *argv, struct eb_config **ret,
+                                       struct eb_findings *findings);
 void eb_config_free(struct eb_config *c);
 EB_DEFINE_CLEANUP(struct eb_config, eb_config_free);
 
 /* The environment for ${NAME} in the permissions document: names that carry secrets are told as such. */
 const char *eb_config_env(void *ctx, const char *name, bool *is_secret);
 
-/* What differs between two configurations and takes effect only at a restart, as a comma-separated list; "" where nothing does. */
+/* What differs between two configurations and takes effect only at a restart, as a comma-separated list; ""
+ * where nothing does. */
 void eb_config_needs_restart(const struct eb_config *now, const struct eb_config *next, struct eb_buf *to);
 
 #endif

@@ -17,12 +17,14 @@ enum eb_rc eb_attempt_admit(struct eb_attempt *a) {
     return eb_policy_admit(a->view->policy, &a->entry, a->conn, a->req->host, a->req->mqtt_id, &a->err);
 }
 
-/* The one token of the connection; false with EB_E_CONFLICTING_TOKENS where there are two. {NULL, 0} where there is none. */
+/* The one token of the connection; false with EB_E_CONFLICTING_TOKENS where there are two. {NULL, 0} where
+ * there is none. */
 static enum eb_rc find_token(struct eb_attempt *a, struct eb_str *ret) {
     const struct eb_auth_request *r = a->req;
     bool sentinel = r->jwt_opt.n && eb_natsjwt_is(r->jwt_opt);
     struct eb_str found = EB_STR_NONE;
-    if (r->pass.n && (eb_str_eqz(r->user, "oauthtoken") || (r->type == EB_TYPE_MQTT && eb_jwt_shape(r->pass) && !eb_natsjwt_is(r->pass))))
+    if (r->pass.n && (eb_str_eqz(r->user, "oauthtoken") ||
+                      (r->type == EB_TYPE_MQTT && eb_jwt_shape(r->pass) && !eb_natsjwt_is(r->pass))))
         found = r->pass;
     struct eb_str others[] = {r->auth_token, sentinel ? EB_STR_NONE : r->jwt_opt};
     for (size_t i = 0; i < EB_COUNT_OF(others); i++) {
@@ -59,7 +61,8 @@ enum eb_rc eb_decide(struct eb_attempt *a) {
     if (presents_nothing(r))
         return eb_method_noauth(a);
     if (r->user.n && !eb_jwt_shape(r->user))
-        eb_attempt_identity(a, "user=%.*s", r->user.n > EB_IDENTITY_MAX ? EB_IDENTITY_MAX : (int)r->user.n, r->user.p);
+        eb_attempt_identity(a, "user=%.*s", r->user.n > EB_IDENTITY_MAX ? EB_IDENTITY_MAX : (int)r->user.n,
+                            r->user.p);
     if (a->view->settings->config->noauth_accept_unrecognized)
         return eb_method_noauth(a);
     a->method = EB_METHOD_NOAUTH; /* the method that would take them, were it told to */

@@ -18,11 +18,13 @@ struct eb_health {
     struct MHD_Daemon *daemon;
 };
 
-static enum MHD_Result answer(struct MHD_Connection *conn, unsigned status, const char *type, struct eb_buf *body) {
+static enum MHD_Result answer(struct MHD_Connection *conn, unsigned status, const char *type,
+                              struct eb_buf *body) {
     if (!eb_buf_ok(body))
         return MHD_NO;
     struct eb_str bytes = eb_buf_get(body);
-    struct MHD_Response *r = MHD_create_response_from_buffer_with_free_callback(bytes.n, body->p ? body->p : NULL, free);
+    struct MHD_Response *r =
+        MHD_create_response_from_buffer_with_free_callback(bytes.n, body->p ? body->p : NULL, free);
     if (!r)
         return MHD_NO;
     *body = (struct eb_buf){0};
@@ -40,8 +42,9 @@ static bool is_one_of(const char *url, const char *const *paths, size_t n) {
     return false;
 }
 
-static enum MHD_Result on_request(void *cls, struct MHD_Connection *conn, const char *url, const char *method, const char *version,
-                                  const char *upload, size_t *upload_size, void **con_cls) {
+static enum MHD_Result on_request(void *cls, struct MHD_Connection *conn, const char *url, const char *method,
+                                  const char *version, const char *upload, size_t *upload_size,
+                                  void **con_cls) {
     (void)version;
     (void)upload;
     static int seen;
@@ -74,18 +77,22 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *conn, const 
     return answer(conn, MHD_HTTP_NOT_FOUND, "text/plain", &body);
 }
 
-static enum eb_rc start_on(struct eb_health *h, const struct sockaddr *address, bool v6, struct eb_err *reterr) {
+static enum eb_rc start_on(struct eb_health *h, const struct sockaddr *address, bool v6,
+                           struct eb_err *reterr) {
     unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_EPOLL | (v6 ? MHD_USE_DUAL_STACK : 0);
-    h->daemon = MHD_start_daemon(flags, (uint16_t)h->opt.port, NULL, NULL, on_request, h, MHD_OPTION_SOCK_ADDR, address,
-                                 MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-                                 (size_t)CONNECTION_MEMORY, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_TIMEOUT_S, MHD_OPTION_END);
+    h->daemon = MHD_start_daemon(
+        flags, (uint16_t)h->opt.port, NULL, NULL, on_request, h, MHD_OPTION_SOCK_ADDR, address,
+        MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        (size_t)CONNECTION_MEMORY, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_TIMEOUT_S, MHD_OPTION_END);
     if (h->daemon)
         return EB_OK;
-    return EB_FAIL(reterr, EB_E_IO, "cannot listen on %s port %d: %s", h->opt.host ? h->opt.host : "all addresses", h->opt.port,
+    return EB_FAIL(reterr, EB_E_IO, "cannot listen on %s port %d: %s",
+                   h->opt.host ? h->opt.host : "all addresses", h->opt.port,
                    errno ? strerror(errno) : "refused");
 }
 
-enum eb_rc eb_health_start(const struct eb_health_options *opt, struct eb_health **ret, struct eb_err *reterr) {
+enum eb_rc eb_health_start(const struct eb_health_options *opt, struct eb_health **ret,
+                           struct eb_err *reterr) {
     *ret = NULL;
     if (opt->port == 0)
         return EB_OK;

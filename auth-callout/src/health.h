@@ -1,4 +1,5 @@
-/* /livez, /readyz, /healthz, /health and /metrics over HTTP; GET and HEAD only, nothing a peer sends can stop the service. */
+/* /livez, /readyz, /healthz, /health and /metrics over HTTP; GET and HEAD only, nothing a peer sends can stop
+ * the service. */
 #ifndef EB_HEALTH_H
 #define EB_HEALTH_H
 
@@ -20,7 +21,8 @@ struct eb_health_options {
     void *ctx;
 };
 /* *ret is NULL with EB_OK where the port is 0. EB_E_IO names address, port and cause. */
-EB_MUSTCHECK enum eb_rc eb_health_start(const struct eb_health_options *opt, struct eb_health **ret, struct eb_err *reterr);
+EB_MUSTCHECK enum eb_rc eb_health_start(const struct eb_health_options *opt, struct eb_health **ret,
+                                        struct eb_err *reterr);
 void eb_health_stop(struct eb_health *h);
 
 #endif

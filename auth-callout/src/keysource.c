@@ -120,11 +120,14 @@ static enum eb_rc fetch(struct eb_keysource *k, struct eb_jwks **ret, struct eb_
     return EB_OK;
 }
 
-static void log_result(const struct eb_keysource *k, bool was_failing, enum eb_rc rc, const struct eb_err *err, size_t keys) {
+static void log_result(const struct eb_keysource *k, bool was_failing, enum eb_rc rc,
+                       const struct eb_err *err, size_t keys) {
     if (rc == EB_OK && !was_failing)
         return;
     struct eb_log_line l;
-    eb_log_begin(&l, rc == EB_OK ? EB_LOG_INFO : EB_LOG_WARN, rc == EB_OK ? "keys of the token issuer are there" : "keys of the token issuer could not be fetched");
+    eb_log_begin(&l, rc == EB_OK ? EB_LOG_INFO : EB_LOG_WARN,
+                 rc == EB_OK ? "keys of the token issuer are there"
+                             : "keys of the token issuer could not be fetched");
     eb_log_z(&l, "source", k->path ? k->path : k->url);
     if (rc == EB_OK)
         eb_log_int(&l, "keys", (int64_t)keys);
@@ -209,8 +212,8 @@ static void read_cache(struct eb_keysource *k) {
         eb_log(EB_LOG_WARN, "jwks.cache-file: %s: %s", k->cache_file, eb_err_text(&err, rc));
 }
 
-enum eb_rc eb_keysource_start(const struct eb_issuer_config *c, eb_keysource_fn done, void *ctx, struct eb_keysource **ret,
-                              struct eb_err *reterr) {
+enum eb_rc eb_keysource_start(const struct eb_issuer_config *c, eb_keysource_fn done, void *ctx,
+                              struct eb_keysource **ret, struct eb_err *reterr) {
     EB_CLEANUP(source_freep) struct eb_keysource *k = calloc(1, sizeof *k);
     if (!k)
         return EB_FAIL(reterr, EB_E_NOMEM, "out of memory");
@@ -224,7 +227,8 @@ enum eb_rc eb_keysource_start(const struct eb_issuer_config *c, eb_keysource_fn 
     k->path = copy(c->path);
     k->ca = copy(c->ca);
     k->cache_file = copy(c->cache_file);
-    if ((c->url && !k->url) || (c->path && !k->path) || (c->ca && !k->ca) || (c->cache_file && !k->cache_file))
+    if ((c->url && !k->url) || (c->path && !k->path) || (c->ca && !k->ca) ||
+        (c->cache_file && !k->cache_file))
         return EB_FAIL(reterr, EB_E_NOMEM, "out of memory");
     k->allow_http = c->allow_http;
     k->refresh_ns = c->refresh_ns;

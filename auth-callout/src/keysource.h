@@ -1,6 +1,7 @@
 /*
- * The keys of one token issuer: fetched in the background (libcurl) or read from a file, kept, refreshed before they are stale and when a
- * token names an unknown kid. A failed fetch leaves the last good set in use.
+ * The keys of one token issuer: fetched in the background (libcurl) or read from a file, kept, refreshed
+ * before they are stale and when a token names an unknown kid. A failed fetch leaves the last good set in
+ * use.
  */
 #ifndef EB_KEYSOURCE_H
 #define EB_KEYSOURCE_H
@@ -17,7 +18,8 @@ struct eb_keysource; /* any thread */
 typedef void (*eb_keysource_fn)(void *ctx);
 
 /*
- * Starts the source's thread. c is copied from. The cache file, where one is set, is read first. Returns at once: a provider that is down is not fatal.
+ * Starts the source's thread. c is copied from. The cache file, where one is set, is read first. Returns at
+ * once: a provider that is down is not fatal.
  */
 EB_MUSTCHECK enum eb_rc eb_keysource_start(const struct eb_issuer_config *c, eb_keysource_fn done, void *ctx,
                                            struct eb_keysource **ret, struct eb_err *reterr);
@@ -26,8 +28,8 @@ void eb_keysource_stop(struct eb_keysource *k);
 /* A reference to the set in use, NULL where there is none yet. */
 struct eb_jwks *eb_keysource_get(struct eb_keysource *k);
 /*
- * A token names a kid that the set lacks (or there is no set). True where a fetch runs or was just asked for: wait for `done`. False where one was tried
- * within EB_KEYSOURCE_UNKNOWN_NS: refuse now.
+ * A token names a kid that the set lacks (or there is no set). True where a fetch runs or was just asked for:
+ * wait for `done`. False where one was tried within EB_KEYSOURCE_UNKNOWN_NS: refuse now.
  */
 bool eb_keysource_want(struct eb_keysource *k);
 /* The file changed, or an operator asks: fetch now. */

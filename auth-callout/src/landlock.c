@@ -70,7 +70,8 @@ void eb_landlock_path(struct eb_landlock *l, const char *path, bool write) {
     if (S_ISDIR(st.st_mode))
         access |= FS_READ_DIR;
     if (write)
-        access |= FS_WRITE_FILE | (l->abi >= 3 ? FS_TRUNCATE : 0) | (S_ISDIR(st.st_mode) ? FS_REMOVE_FILE | FS_MAKE_REG : 0);
+        access |= FS_WRITE_FILE | (l->abi >= 3 ? FS_TRUNCATE : 0) |
+                  (S_ISDIR(st.st_mode) ? FS_REMOVE_FILE | FS_MAKE_REG : 0);
     struct path_attr attr = {access, fd};
     l->failed |= syscall(SYS_landlock_add_rule, l->fd, RULE_PATH_BENEATH, &attr, 0U) != 0;
 }
@@ -94,5 +95,6 @@ enum eb_rc eb_landlock_apply(struct eb_landlock *l, struct eb_err *reterr) {
     int saved = errno;
     eb_close_fdp(&l->fd);
     free(l);
-    return ok ? EB_OK : EB_FAIL(reterr, EB_E_INTERNAL, "landlock: the rules were refused (%s)", strerror(saved));
+    return ok ? EB_OK
+              : EB_FAIL(reterr, EB_E_INTERNAL, "landlock: the rules were refused (%s)", strerror(saved));
 }

@@ -10,7 +10,8 @@ struct eb_landlock;
 
 /* EB_E_INTERNAL where the kernel has none; *ret_abi is its level. */
 EB_MUSTCHECK enum eb_rc eb_landlock_new(struct eb_landlock **ret, int *ret_abi, struct eb_err *reterr);
-/* A folder or file that may be read, with all below; write adds creating, writing and renaming there. Absent paths are passed over. */
+/* A folder or file that may be read, with all below; write adds creating, writing and renaming there. Absent
+ * paths are passed over. */
 void eb_landlock_path(struct eb_landlock *l, const char *path, bool write);
 /* Ports from the fourth level on; earlier ones do not limit the network. */
 void eb_landlock_connect(struct eb_landlock *l, uint16_t port);

@@ -15,7 +15,8 @@ enum {
     CONNECT_TIMEOUT_MS = 2000,
     WRITE_DEADLINE_MS = 2000,
     PING_MS = 15000, /* a silent peer is noticed after two of these */
-    /* Clients come back the moment a server listens, and wait in vain for what is asked before we are back: so be quick at first. */
+    /* Clients come back the moment a server listens, and wait in vain for what is asked before we are back:
+       so be quick at first. */
     RECONNECT_QUICK_MS = 20,
     RECONNECT_QUICK_TRIES = 250,
     RECONNECT_SLOW_MS = 500,
@@ -24,7 +25,7 @@ enum {
     CONFIRM_TIMEOUT_MS = 2000,
     CONFIRM_RETRY_MS = 1000,
     LIBRARY_END_MS = 1000, /* for the threads of nats.c to end at the stop */
-    DOWN_TOLD_MS = 2000, /* a link that is down this long is told in the log and by /readyz */
+    DOWN_TOLD_MS = 2000,   /* a link that is down this long is told in the log and by /readyz */
     TROUBLE_MAX = 400,
 };
 
@@ -99,7 +100,8 @@ static void log_link(enum eb_log_level level, const struct link *k, const char *
     eb_log_end(&line);
 }
 
-/* A callback of a connection that was torn down, or is not in place yet (build looks itself then), must not count. */
+/* A callback of a connection that was torn down, or is not in place yet (build looks itself then), must not
+ * count. */
 static bool is_current(struct link *k, natsConnection *nc) {
     (void)pthread_rwlock_rdlock(&k->lock);
     bool current = k->nc == nc;
@@ -168,7 +170,8 @@ static void on_query(natsConnection *nc, natsSubscription *sub, natsMsg *msg, vo
     struct link *k = ctx;
     eb_auto_buf struct eb_buf body = {0};
     const char *reply = natsMsg_GetReply(msg);
-    if (reply && k->all->opt.on_query(k->all->opt.ctx, eb_str(natsMsg_GetSubject(msg)), &body) && eb_buf_ok(&body))
+    if (reply && k->all->opt.on_query(k->all->opt.ctx, eb_str(natsMsg_GetSubject(msg)), &body) &&
+        eb_buf_ok(&body))
         (void)natsConnection_Publish(nc, reply, body.p, (int)body.n);
     natsMsg_Destroy(msg);
 }
@@ -227,7 +230,8 @@ static natsStatus subscribe(struct link *k, natsConnection *nc, natsSubscription
 static enum eb_rc fail_connect(struct link *k, const char *why, struct eb_err *reterr) {
     EB_LOCKED(&k->all->mutex);
     bool refused = k->all->refusal[0] != '\0';
-    return EB_FAIL(reterr, EB_E_IO, "cannot connect to NATS: %s%s%s", why, refused ? "; a server said before: " : "", k->all->refusal);
+    return EB_FAIL(reterr, EB_E_IO, "cannot connect to NATS: %s%s%s", why,
+                   refused ? "; a server said before: " : "", k->all->refusal);
 }
 
 /* Builds the connection anew. It may still be connecting in the background when this returns. */
@@ -271,7 +275,8 @@ static bool confirm(struct link *k, char *trouble, size_t size) {
     natsStatus s = natsConnection_FlushTimeout(k->nc, CONFIRM_TIMEOUT_MS);
     const char *text = last_error(k->nc, "");
     if (strstr(text, "ermissions Violation")) {
-        (void)snprintf(trouble, size, "%s: the service's user must be allowed to subscribe to " EB_LINK_SUBJECT, text);
+        (void)snprintf(trouble, size,
+                       "%s: the service's user must be allowed to subscribe to " EB_LINK_SUBJECT, text);
         return false;
     }
     (void)snprintf(trouble, size, "%s", s == NATS_OK ? "" : natsStatus_GetText(s));
@@ -330,7 +335,8 @@ static void tell_down(struct link *k) {
     eb_buf_z(&why, error ? error : "no server answers");
     eb_buf_z(&why, " at ");
     eb_login_describe(k->all->opt.config, &why);
-    eb_buf_z(&why, " (if a server listens there: does auth_users of its auth_callout list the service's user?)");
+    eb_buf_z(&why,
+             " (if a server listens there: does auth_users of its auth_callout list the service's user?)");
     {
         EB_LOCKED(&k->all->mutex);
         if (k->state != LINK_DOWN)
@@ -471,7 +477,8 @@ void eb_links_stop(struct eb_links *l) {
             (void)natsConnection_FlushTimeout(k->nc, 500);
         tear_down(k);
     }
-    /* nats.c tells of a closed connection on a thread of its own, later: only when its threads have ended is l nobody's. */
+    /* nats.c tells of a closed connection on a thread of its own, later: only when its threads have ended is
+     * l nobody's. */
     natsStatus ended = nats_CloseAndWait(LIBRARY_END_MS);
     if (ended != NATS_OK && ended != NATS_NOT_INITIALIZED)
         return;

@@ -1,6 +1,7 @@
 /*
- * The service's own connections to NATS (nats.c). They never give up: nats.c reconnects for ever, and where it closes a connection for good (two equal
- * authorization errors in a row), a supervisor builds it anew with growing, jittered pauses.
+ * The service's own connections to NATS (nats.c). They never give up: nats.c reconnects for ever, and where
+ * it closes a connection for good (two equal authorization errors in a row), a supervisor builds it anew with
+ * growing, jittered pauses.
  */
 #ifndef EB_LINK_H
 #define EB_LINK_H
@@ -30,9 +31,12 @@ struct eb_links_options {
 #define EB_LINK_SUBJECT "$SYS.REQ.USER.AUTH"
 #define EB_LINK_QUEUE "auth-callout"
 
-/* Returns at once; the servers may be down. A bad login (seed file of the wrong kind) is EB_E_INVALID with its mend. */
-EB_MUSTCHECK enum eb_rc eb_links_start(const struct eb_links_options *opt, struct eb_links **ret, struct eb_err *reterr);
-/* Number of links whose subscription the server has confirmed, and the last trouble for people ("" for none), NUL-terminated. */
+/* Returns at once; the servers may be down. A bad login (seed file of the wrong kind) is EB_E_INVALID with
+ * its mend. */
+EB_MUSTCHECK enum eb_rc eb_links_start(const struct eb_links_options *opt, struct eb_links **ret,
+                                       struct eb_err *reterr);
+/* Number of links whose subscription the server has confirmed, and the last trouble for people ("" for none),
+ * NUL-terminated. */
 size_t eb_links_confirmed(struct eb_links *l, char *trouble, size_t trouble_size);
 /* Sends an answer, over the link that brought the request if it is up. False where no link takes it. */
 EB_MUSTCHECK bool eb_links_publish(struct eb_links *l, size_t link, const char *subject, struct eb_str bytes);

@@ -62,8 +62,8 @@ static enum eb_rc settings_new(struct eb_config *config, struct eb_settings **re
         enum eb_alg alg = eb_alg_parse(eb_str(name));
         if (alg == EB_ALG_NONE) {
             eb_findings_add(f, EB_ERROR, NULL, 0, "jwks.signing-algorithms",
-                            "write some of RS256 RS384 RS512 PS256 PS384 PS512 ES256 ES384 ES512 EdDSA", "%s is not an algorithm for tokens",
-                            name);
+                            "write some of RS256 RS384 RS512 PS256 PS384 PS512 ES256 ES384 ES512 EdDSA",
+                            "%s is not an algorithm for tokens", name);
             bad = true;
         } else {
             s->algorithms |= EB_ALG_BIT(alg);
@@ -85,8 +85,10 @@ static enum eb_rc load_policy(const struct eb_settings *s, struct eb_policy **re
     EB_CLEANUP(eb_doc_freep) struct eb_doc *doc = NULL;
     enum eb_rc rc = eb_doc_open(c->permissions_file, EB_POLICY_MAX, &doc, &err);
     if (rc != EB_OK) {
-        eb_findings_add(f, EB_ERROR, NULL, 0, "permissions.file", "the document must be readable by this user; in a folder that no option named at the start, the sandbox allows it only after a restart", "%s",
-                        eb_err_text(&err, rc));
+        eb_findings_add(f, EB_ERROR, NULL, 0, "permissions.file",
+                        "the document must be readable by this user; in a folder that no option named at the "
+                        "start, the sandbox allows it only after a restart",
+                        "%s", eb_err_text(&err, rc));
         return rc;
     }
     return eb_policy_load(doc, &opt, ret, f);
@@ -103,7 +105,9 @@ static enum eb_rc load_cas(const struct eb_config *c, struct eb_cert_store **ret
         rc = eb_cert_store_read(eb_buf_get(&pem), ret, &err);
     if (rc != EB_OK)
         eb_findings_add(f, EB_ERROR, err.text[0] == '/' ? NULL : c->mtls_ca_path, 0, "mtls.ca-path",
-                        "the file must hold the PEM certificates of the CAs of your clients; in a folder that no option named at the start, the sandbox allows it only after a restart", "%s", eb_err_text(&err, rc));
+                        "the file must hold the PEM certificates of the CAs of your clients; in a folder "
+                        "that no option named at the start, the sandbox allows it only after a restart",
+                        "%s", eb_err_text(&err, rc));
     return rc;
 }
 
@@ -126,9 +130,11 @@ static enum eb_rc load_view(struct eb_config *config, struct eb_view *ret, struc
     enum eb_rc policy = load_policy(v.settings, &v.policy, f);
     enum eb_rc cas = load_cas(v.settings->config, &v.cas, f);
     if (v.policy && !v.cas && cas == EB_OK && eb_policy_count(v.policy, EB_POLICY_MTLS))
-        eb_findings_add(f, EB_WARNING, NULL, 0, "mtls.ca-path", "set it to the CA file of the clients' certificates",
+        eb_findings_add(f, EB_WARNING, NULL, 0, "mtls.ca-path",
+                        "set it to the CA file of the clients' certificates",
                         "unset, but the permissions document has mtls entries: every certificate is refused");
-    if (v.policy && !v.settings->config->jwks.url && !v.settings->config->jwks.path && eb_policy_count(v.policy, EB_POLICY_OAUTH2))
+    if (v.policy && !v.settings->config->jwks.url && !v.settings->config->jwks.path &&
+        eb_policy_count(v.policy, EB_POLICY_OAUTH2))
         eb_findings_add(f, EB_WARNING, NULL, 0, "jwks.url", "set it to the key set of the provider",
                         "unset, but the permissions document has oauth2 entries: every token is refused");
     if (seeds != EB_OK)

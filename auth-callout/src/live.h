@@ -1,5 +1,6 @@
 /*
- * What is in force: settings, signing keys, permissions, trusted CAs. Each is immutable and replaced as a whole; a bad new one never replaces a good one.
+ * What is in force: settings, signing keys, permissions, trusted CAs. Each is immutable and replaced as a
+ * whole; a bad new one never replaces a good one.
  */
 #ifndef EB_LIVE_H
 #define EB_LIVE_H
@@ -20,7 +21,8 @@ struct eb_settings {
     size_t accounts_n;
 };
 
-/* A consistent view for one callout; every member is a reference. policy and cas may be NULL (cas: mtls is off). */
+/* A consistent view for one callout; every member is a reference. policy and cas may be NULL (cas: mtls is
+ * off). */
 struct eb_view {
     struct eb_settings *settings;
     struct eb_signer *signer;
@@ -32,17 +34,22 @@ void eb_view_done(struct eb_view *v);
 struct eb_live; /* any thread */
 
 /*
- * Loads everything that config (taken over, also on failure) names. Errors are findings; where there are any, EB_E_INVALID. For check-config and for the start.
+ * Loads everything that config (taken over, also on failure) names. Errors are findings; where there are any,
+ * EB_E_INVALID. For check-config and for the start.
  */
-EB_MUSTCHECK enum eb_rc eb_live_new(struct eb_config *config, struct eb_live **ret, struct eb_findings *findings);
+EB_MUSTCHECK enum eb_rc eb_live_new(struct eb_config *config, struct eb_live **ret,
+                                    struct eb_findings *findings);
 void eb_live_free(struct eb_live *l);
 void eb_live_view(struct eb_live *l, struct eb_view *ret);
 
-/* Re-reads one thing; on failure the old stays in force, the reasons are findings, and the failure is counted. */
+/* Re-reads one thing; on failure the old stays in force, the reasons are findings, and the failure is
+ * counted. */
 EB_MUSTCHECK enum eb_rc eb_live_reload_policy(struct eb_live *l, struct eb_findings *findings);
 EB_MUSTCHECK enum eb_rc eb_live_reload_cas(struct eb_live *l, struct eb_findings *findings);
 EB_MUSTCHECK enum eb_rc eb_live_reload_seeds(struct eb_live *l, struct eb_findings *findings);
-/* Takes a whole new configuration (taken over) and re-reads all that it names: all of it comes into force, or nothing. */
-EB_MUSTCHECK enum eb_rc eb_live_reconfigure(struct eb_live *l, struct eb_config *config, struct eb_findings *findings);
+/* Takes a whole new configuration (taken over) and re-reads all that it names: all of it comes into force, or
+ * nothing. */
+EB_MUSTCHECK enum eb_rc eb_live_reconfigure(struct eb_live *l, struct eb_config *config,
+                                            struct eb_findings *findings);
 
 #endif

@@ -10,7 +10,8 @@ enum {
     QUEUE_MAX = 1 << 20, /* bytes of lines that may wait for stderr */
     STOP_MS = 1000,      /* that the last lines may take at the stop */
     STOP_STEP_MS = 2,
-    GATHER_MS = 5,       /* lines of this long are written together: under load a wake-up for each costs more than the line */
+    GATHER_MS = 5, /* lines of this long are written together: under load a wake-up for each costs more than
+                      the line */
 };
 
 static struct {
@@ -18,7 +19,7 @@ static struct {
     pthread_cond_t wake;
     pthread_t thread;
     bool running, stopping, ended;
-    bool stuck; /* stderr was not read at the stop: nothing is written any more */
+    bool stuck;                     /* stderr was not read at the stop: nothing is written any more */
     struct eb_buf waiting, writing; /* swapped by the writer */
     uint64_t dropped_told;
 } writer = {.mutex = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER};
@@ -83,8 +84,10 @@ static void *writer_main(void *arg) {
         write_out(eb_buf_get(&writer.writing));
         if (lost) {
             char text[128];
-            int n = snprintf(text, sizeof text, "{\"level\":\"warn\",\"msg\":\"log lines dropped: stderr is not read\",\"lines\":%llu}\n",
-                             (unsigned long long)lost);
+            int n = snprintf(
+                text, sizeof text,
+                "{\"level\":\"warn\",\"msg\":\"log lines dropped: stderr is not read\",\"lines\":%llu}\n",
+                (unsigned long long)lost);
             write_out(eb_str_n(text, n > 0 ? (size_t)n : 0));
         }
         (void)pthread_mutex_lock(&writer.mutex);

@@ -1,6 +1,6 @@
 /*
- * One JSON object a line on stderr. Lines go through a bounded memory queue to a writer thread, so that a stalled reader of stderr never
- * holds a worker; lines dropped for that are counted and told.
+ * One JSON object a line on stderr. Lines go through a bounded memory queue to a writer thread, so that a
+ * stalled reader of stderr never holds a worker; lines dropped for that are counted and told.
  */
 #ifndef EB_LOG_H
 #define EB_LOG_H
@@ -17,7 +17,8 @@ enum eb_log_level { EB_LOG_ERROR, EB_LOG_WARN, EB_LOG_INFO, EB_LOG_DEBUG };
 
 /* Starts the writer thread; before that, and after eb_log_stop, lines are written at once. */
 void eb_log_start(void);
-/* Writes what is queued and ends the thread; where stderr is not read, gives up after a second: later lines are dropped. */
+/* Writes what is queued and ends the thread; where stderr is not read, gives up after a second: later lines
+ * are dropped. */
 void eb_log_stop(void);
 /* "error", "warn", "info", "debug"; anything else is info. */
 void eb_log_set_level(const char *name);

@@ -7,8 +7,8 @@
 enum { URLS_MAX = 32 };
 
 struct eb_login {
-    struct eb_nkey *key;    /* by nkey */
-    struct eb_creds creds;  /* by creds file */
+    struct eb_nkey *key;     /* by nkey */
+    struct eb_creds creds;   /* by creds file */
     struct eb_secret *token; /* borrowed from the configuration */
 };
 
@@ -49,7 +49,8 @@ enum eb_rc eb_login_load(const struct eb_config *c, struct eb_login **ret, struc
     return EB_OK;
 }
 
-static natsStatus sign_nonce(char **error, unsigned char **signature, int *length, const char *nonce, void *ctx) {
+static natsStatus sign_nonce(char **error, unsigned char **signature, int *length, const char *nonce,
+                             void *ctx) {
     (void)error;
     unsigned char *sig = malloc(EB_NKEY_SIG_LEN); /* nats.c frees it */
     if (!sig || eb_nkey_sign(ctx, eb_str(nonce), sig) != EB_OK) {
@@ -79,7 +80,10 @@ static enum eb_rc apply_urls(const struct eb_config *c, natsOptions *opts, struc
         urls[n++] = url;
     }
     natsStatus s = n ? natsOptions_SetServers(opts, urls, n) : NATS_INVALID_ARG;
-    return s == NATS_OK ? EB_OK : EB_FAIL(reterr, EB_E_INVALID, "nats.url: %s; write nats://host:port, several with commas", natsStatus_GetText(s));
+    return s == NATS_OK
+               ? EB_OK
+               : EB_FAIL(reterr, EB_E_INVALID, "nats.url: %s; write nats://host:port, several with commas",
+                         natsStatus_GetText(s));
 }
 
 static enum eb_rc apply_tls(const struct eb_config *c, natsOptions *opts, struct eb_err *reterr) {
@@ -88,17 +92,20 @@ static enum eb_rc apply_tls(const struct eb_config *c, natsOptions *opts, struct
         s = natsOptions_SetSecure(opts, true);
         s = s ? s : natsOptions_LoadCATrustedCertificates(opts, c->nats_tls_ca);
         if (s != NATS_OK)
-            return EB_FAIL(reterr, EB_E_INVALID, "nats.tls.ca: %s cannot be used as CA file: %s", c->nats_tls_ca, natsStatus_GetText(s));
+            return EB_FAIL(reterr, EB_E_INVALID, "nats.tls.ca: %s cannot be used as CA file: %s",
+                           c->nats_tls_ca, natsStatus_GetText(s));
     }
     if (c->nats_tls_cert) {
         s = natsOptions_LoadCertificatesChain(opts, c->nats_tls_cert, c->nats_tls_key);
         if (s != NATS_OK)
-            return EB_FAIL(reterr, EB_E_INVALID, "nats.tls.cert: %s and its key cannot be used: %s", c->nats_tls_cert, natsStatus_GetText(s));
+            return EB_FAIL(reterr, EB_E_INVALID, "nats.tls.cert: %s and its key cannot be used: %s",
+                           c->nats_tls_cert, natsStatus_GetText(s));
     }
     return EB_OK;
 }
 
-enum eb_rc eb_login_apply(struct eb_login *l, const struct eb_config *c, natsOptions *opts, struct eb_err *reterr) {
+enum eb_rc eb_login_apply(struct eb_login *l, const struct eb_config *c, natsOptions *opts,
+                          struct eb_err *reterr) {
     enum eb_rc rc = apply_urls(c, opts, reterr);
     if (rc == EB_OK)
         rc = apply_tls(c, opts, reterr);
@@ -117,7 +124,9 @@ enum eb_rc eb_login_apply(struct eb_login *l, const struct eb_config *c, natsOpt
             explicit_bzero(z, token.n);
         free(z);
     }
-    return s == NATS_OK ? EB_OK : EB_FAIL(reterr, EB_E_INTERNAL, "nats.c refuses the login: %s", natsStatus_GetText(s));
+    return s == NATS_OK
+               ? EB_OK
+               : EB_FAIL(reterr, EB_E_INTERNAL, "nats.c refuses the login: %s", natsStatus_GetText(s));
 }
 
 void eb_login_describe(const struct eb_config *c, struct eb_buf *to) {

@@ -1,4 +1,5 @@
-/* How the service proves itself to NATS: nkey, creds file, token, or a user and password in the URL; and the TLS of the link. */
+/* How the service proves itself to NATS: nkey, creds file, token, or a user and password in the URL; and the
+ * TLS of the link. */
 #ifndef EB_LOGIN_H
 #define EB_LOGIN_H
 
@@ -8,12 +9,15 @@
 
 struct eb_login; /* holds what the callbacks of nats.c need; outlives the connection */
 
-/* Reads the seed or creds file, so a rotated one counts at the next call. EB_E_IO, EB_E_BAD_KEY, EB_E_INVALID with the mend. */
-EB_MUSTCHECK enum eb_rc eb_login_load(const struct eb_config *c, struct eb_login **ret, struct eb_err *reterr);
+/* Reads the seed or creds file, so a rotated one counts at the next call. EB_E_IO, EB_E_BAD_KEY, EB_E_INVALID
+ * with the mend. */
+EB_MUSTCHECK enum eb_rc eb_login_load(const struct eb_config *c, struct eb_login **ret,
+                                      struct eb_err *reterr);
 void eb_login_free(struct eb_login *l);
 EB_DEFINE_CLEANUP(struct eb_login, eb_login_free);
 /* Sets URLs, login and TLS. */
-EB_MUSTCHECK enum eb_rc eb_login_apply(struct eb_login *l, const struct eb_config *c, natsOptions *opts, struct eb_err *reterr);
+EB_MUSTCHECK enum eb_rc eb_login_apply(struct eb_login *l, const struct eb_config *c, natsOptions *opts,
+                                       struct eb_err *reterr);
 /* The URLs without user and password, for the log. */
 void eb_login_describe(const struct eb_config *c, struct eb_buf *to);
 

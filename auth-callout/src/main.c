@@ -32,26 +32,32 @@ static void print(FILE *to, struct eb_buf *text) {
 
 static int help(void) {
     eb_auto_buf struct eb_buf text = {0};
-    eb_buf_z(&text,
-             "NAME\n"
-             "  auth-callout - authenticates every connection of NATS servers and gives it an account and permissions\n\n"
-             "SYNOPSIS\n"
-             "  auth-callout [run] [--config FILE] [--KEY VALUE]...\n"
-             "  auth-callout check-config [--config FILE] [--KEY VALUE]...\n"
-             "  auth-callout generate-config [--markdown]\n"
-             "  auth-callout --help | --version\n\n"
-             "COMMANDS\n"
-             "  run              Answers callouts until SIGTERM; SIGHUP reloads. The default.\n"
-             "  check-config     Reads the configuration, the keys, the CA file and the permissions document as `run` would, and\n"
-             "                   prints every finding with file, line and mend. Exit status 1 where one is an error.\n"
-             "  generate-config  Prints every option with its default as YAML; with --markdown the reference page.\n\n"
-             "CONFIGURATION\n"
-             "  From lowest to highest: defaults, the file of --config or AUTH_CALLOUT_CONFIG, the file of\n"
-             "  AUTH_CALLOUT_HOT_CONFIG (may be absent), environment, flags. Secrets are never given as flags.\n\n"
-             "OPTIONS\n"
-             "  --config <file>\n      The YAML configuration file.\n");
+    eb_buf_z(
+        &text,
+        "NAME\n"
+        "  auth-callout - authenticates every connection of NATS servers and gives it an account and "
+        "permissions\n\n"
+        "SYNOPSIS\n"
+        "  auth-callout [run] [--config FILE] [--KEY VALUE]...\n"
+        "  auth-callout check-config [--config FILE] [--KEY VALUE]...\n"
+        "  auth-callout generate-config [--markdown]\n"
+        "  auth-callout --help | --version\n\n"
+        "COMMANDS\n"
+        "  run              Answers callouts until SIGTERM; SIGHUP reloads. The default.\n"
+        "  check-config     Reads the configuration, the keys, the CA file and the permissions document as "
+        "`run` would, and\n"
+        "                   prints every finding with file, line and mend. Exit status 1 where one is an "
+        "error.\n"
+        "  generate-config  Prints every option with its default as YAML; with --markdown the reference "
+        "page.\n\n"
+        "CONFIGURATION\n"
+        "  From lowest to highest: defaults, the file of --config or AUTH_CALLOUT_CONFIG, the file of\n"
+        "  AUTH_CALLOUT_HOT_CONFIG (may be absent), environment, flags. Secrets are never given as flags.\n\n"
+        "OPTIONS\n"
+        "  --config <file>\n      The YAML configuration file.\n");
     eb_options_help(&text);
-    eb_buf_z(&text, "\nEXIT STATUS\n  0 ended as asked; 1 the configuration or the start failed; 2 wrong usage.\n");
+    eb_buf_z(&text,
+             "\nEXIT STATUS\n  0 ended as asked; 1 the configuration or the start failed; 2 wrong usage.\n");
     print(stdout, &text);
     return 0;
 }
@@ -86,7 +92,9 @@ static int check_config(struct flags *flags) {
         EB_CLEANUP(eb_login_freep) struct eb_login *login = NULL;
         enum eb_rc login_rc = eb_login_load(config, &login, &err);
         if (login_rc != EB_OK)
-            eb_findings_add(&f, EB_ERROR, NULL, 0, NULL, "the file must hold a user seed (SU...) or credentials", "%s", eb_err_text(&err, login_rc));
+            eb_findings_add(&f, EB_ERROR, NULL, 0, NULL,
+                            "the file must hold a user seed (SU...) or credentials", "%s",
+                            eb_err_text(&err, login_rc));
         struct eb_live *live = NULL;
         rc = eb_live_new(config, &live, &f);
         eb_live_free(live);
@@ -107,7 +115,8 @@ static void serve(struct eb_service *s, const sigset_t *signals) {
             eb_log(EB_LOG_INFO, "SIGHUP: reloading");
             eb_service_reload(s);
         } else if (sig == SIGTERM || sig == SIGINT) {
-            eb_log(EB_LOG_INFO, "%s: leaving the queue group and finishing what is in flight", sig == SIGTERM ? "SIGTERM" : "SIGINT");
+            eb_log(EB_LOG_INFO, "%s: leaving the queue group and finishing what is in flight",
+                   sig == SIGTERM ? "SIGTERM" : "SIGINT");
             return;
         }
     }

@@ -10,17 +10,24 @@ static const struct {
 } counter_rows[EB_C_MAX_] = {
     [EB_C_REQUESTS] = {"auth_requests_total", "Auth callout requests that arrived."},
     [EB_C_ERRORS] = {"auth_errors_total", "Requests that did not end in an admission, for whatever reason."},
-    [EB_C_DROPPED_LATE] = {"auth_dropped_late_total", "Requests dropped because their budget had passed; the client is gone."},
-    [EB_C_DROPPED_FULL] = {"auth_dropped_queue_full_total", "Requests dropped, oldest first, because the queue was full."},
+    [EB_C_DROPPED_LATE] = {"auth_dropped_late_total",
+                           "Requests dropped because their budget had passed; the client is gone."},
+    [EB_C_DROPPED_FULL] = {"auth_dropped_queue_full_total",
+                           "Requests dropped, oldest first, because the queue was full."},
     [EB_C_PERM_RELOADS] = {"auth_permissions_reloads_total", "Permissions documents taken into force."},
-    [EB_C_PERM_FAILURES] = {"auth_permissions_reload_failures_total", "Permissions documents refused; the old one stays in force."},
-    [EB_C_CONFIG_FAILURES] = {"auth_config_reload_failures_total", "Configurations refused at a reload; the old one stays in force."},
+    [EB_C_PERM_FAILURES] = {"auth_permissions_reload_failures_total",
+                            "Permissions documents refused; the old one stays in force."},
+    [EB_C_CONFIG_FAILURES] = {"auth_config_reload_failures_total",
+                              "Configurations refused at a reload; the old one stays in force."},
     [EB_C_CA_FAILURES] = {"auth_ca_reload_failures_total", "CA files refused; the old one stays in force."},
-    [EB_C_SEED_FAILURES] = {"auth_seed_reload_failures_total", "Seed files refused; the old seeds stay in force."},
+    [EB_C_SEED_FAILURES] = {"auth_seed_reload_failures_total",
+                            "Seed files refused; the old seeds stay in force."},
     [EB_C_JWKS_FETCHES] = {"auth_jwks_fetches_total", "Fetches of a key set."},
-    [EB_C_JWKS_FAILURES] = {"auth_jwks_fetch_failures_total", "Fetches of a key set that failed; the old one stays in use."},
+    [EB_C_JWKS_FAILURES] = {"auth_jwks_fetch_failures_total",
+                            "Fetches of a key set that failed; the old one stays in use."},
     [EB_C_LINK_LOST] = {"auth_nats_link_lost_total", "Times that a link to NATS was lost."},
-    [EB_C_LINK_REBUILT] = {"auth_nats_link_rebuilt_total", "Times that a link to NATS was closed for good and built anew."},
+    [EB_C_LINK_REBUILT] = {"auth_nats_link_rebuilt_total",
+                           "Times that a link to NATS was closed for good and built anew."},
     [EB_C_PARKED] = {"auth_parked_total", "Requests that waited for a key of the provider."},
     [EB_C_PUBLISH_FAILURES] = {"auth_answer_failures_total", "Answers that could not be handed to NATS."},
 };
@@ -32,12 +39,15 @@ static const struct {
     [EB_G_LINKS_UP] = {"auth_nats_links_up", "Links to NATS whose subscription the server has confirmed."},
     [EB_G_QUEUE_DEPTH] = {"auth_queue_depth", "Requests waiting for a worker."},
     [EB_G_JWKS_KEYS] = {"auth_jwks_keys", "Usable keys of the provider."},
-    [EB_G_JWKS_FETCHED] = {"auth_jwks_last_success_timestamp_seconds", "When the key set was last fetched or read; 0 for never."},
+    [EB_G_JWKS_FETCHED] = {"auth_jwks_last_success_timestamp_seconds",
+                           "When the key set was last fetched or read; 0 for never."},
     [EB_G_POLICY_ENTRIES] = {"auth_permissions_entries", "Entries of the permissions document in force."},
-    [EB_G_POLICY_LOADED] = {"auth_permissions_loaded_timestamp_seconds", "When the document in force was loaded."},
+    [EB_G_POLICY_LOADED] = {"auth_permissions_loaded_timestamp_seconds",
+                            "When the document in force was loaded."},
 };
 
-static const char *const method_names[EB_METHOD_MAX_] = {"none", "oauth2", "mtls", "nkey", "noauth", "kubernetes"};
+static const char *const method_names[EB_METHOD_MAX_] = {"none", "oauth2", "mtls",
+                                                         "nkey", "noauth", "kubernetes"};
 
 static _Atomic uint64_t counters[EB_C_MAX_];
 static _Atomic int64_t gauges[EB_G_MAX_];
@@ -46,7 +56,8 @@ static _Atomic uint64_t attempts[EB_METHOD_MAX_];
 static _Atomic uint64_t failures[EB_METHOD_MAX_][EB_RC_MAX_];
 
 /* Upper bounds of the duration histogram in microseconds. */
-static const int64_t bounds_us[] = {100, 250, 500, 1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000, 500000, 1000000, 2500000};
+static const int64_t bounds_us[] = {100,   250,   500,    1000,   2500,   5000,    10000,
+                                    25000, 50000, 100000, 250000, 500000, 1000000, 2500000};
 static _Atomic uint64_t buckets[EB_COUNT_OF(bounds_us) + 1];
 static _Atomic uint64_t duration_sum_ns;
 
@@ -115,7 +126,8 @@ static void render_failures(struct eb_buf *to, enum eb_method m) {
     head(to, name, help, "counter");
     for (enum eb_rc rc = (enum eb_rc)(EB_OK + 1); rc < EB_RC_MAX_; rc++)
         if (!eb_rc_local(rc))
-            eb_buf_printf(to, "%s{reason=\"%s\"} %llu\n", name, eb_rc_name(rc), (unsigned long long)atomic_load(&failures[m][rc]));
+            eb_buf_printf(to, "%s{reason=\"%s\"} %llu\n", name, eb_rc_name(rc),
+                          (unsigned long long)atomic_load(&failures[m][rc]));
 }
 
 static void render_duration(struct eb_buf *to) {
@@ -125,7 +137,8 @@ static void render_duration(struct eb_buf *to) {
     for (size_t i = 0; i < EB_COUNT_OF(buckets); i++) {
         sum += atomic_load(&buckets[i]);
         if (i < EB_COUNT_OF(bounds_us))
-            eb_buf_printf(to, "%s_bucket{le=\"%g\"} %llu\n", name, (double)bounds_us[i] / 1e6, (unsigned long long)sum);
+            eb_buf_printf(to, "%s_bucket{le=\"%g\"} %llu\n", name, (double)bounds_us[i] / 1e6,
+                          (unsigned long long)sum);
         else
             eb_buf_printf(to, "%s_bucket{le=\"+Inf\"} %llu\n", name, (unsigned long long)sum);
     }
@@ -150,16 +163,19 @@ static void render_process(struct eb_buf *to) {
 void eb_metrics_render(struct eb_buf *to) {
     for (size_t i = 0; i < EB_C_MAX_; i++) {
         head(to, counter_rows[i].name, counter_rows[i].help, "counter");
-        eb_buf_printf(to, "%s %llu\n", counter_rows[i].name, (unsigned long long)eb_counter_get((enum eb_counter)i));
+        eb_buf_printf(to, "%s %llu\n", counter_rows[i].name,
+                      (unsigned long long)eb_counter_get((enum eb_counter)i));
     }
     for (size_t i = 0; i < EB_G_MAX_; i++) {
         head(to, gauge_rows[i].name, gauge_rows[i].help, "gauge");
         eb_buf_printf(to, "%s %lld\n", gauge_rows[i].name, (long long)eb_gauge_get((enum eb_gauge)i));
     }
-    head(to, "auth_invalid_requests_total", "Requests refused before any method was chosen, by reason.", "counter");
+    head(to, "auth_invalid_requests_total", "Requests refused before any method was chosen, by reason.",
+         "counter");
     for (enum eb_rc rc = (enum eb_rc)(EB_OK + 1); rc < EB_RC_MAX_; rc++)
         if (!eb_rc_local(rc))
-            eb_buf_printf(to, "auth_invalid_requests_total{reason=\"%s\"} %llu\n", eb_rc_name(rc), (unsigned long long)atomic_load(&invalid[rc]));
+            eb_buf_printf(to, "auth_invalid_requests_total{reason=\"%s\"} %llu\n", eb_rc_name(rc),
+                          (unsigned long long)atomic_load(&invalid[rc]));
     for (enum eb_method m = EB_METHOD_OAUTH2; m < EB_METHOD_MAX_; m++)
         render_failures(to, m);
     render_duration(to);

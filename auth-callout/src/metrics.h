@@ -1,4 +1,5 @@
-/* Counters of the process, updated without locks and rendered in the Prometheus text format. Every series exists from the start. */
+/* Counters of the process, updated without locks and rendered in the Prometheus text format. Every series
+ * exists from the start. */
 #ifndef EB_METRICS_H
 #define EB_METRICS_H
 
@@ -9,24 +10,32 @@
 #include "base/rc.h"
 
 /* What a request was decided by. */
-enum eb_method { EB_METHOD_NONE, EB_METHOD_OAUTH2, EB_METHOD_MTLS, EB_METHOD_NKEY, EB_METHOD_NOAUTH, EB_METHOD_KUBERNETES, EB_METHOD_MAX_ };
+enum eb_method {
+    EB_METHOD_NONE,
+    EB_METHOD_OAUTH2,
+    EB_METHOD_MTLS,
+    EB_METHOD_NKEY,
+    EB_METHOD_NOAUTH,
+    EB_METHOD_KUBERNETES,
+    EB_METHOD_MAX_
+};
 const char *eb_method_name(enum eb_method m);
 
 enum eb_counter {
-    EB_C_REQUESTS,        /* requests that arrived */
-    EB_C_ERRORS,          /* requests that did not end in an admission */
-    EB_C_DROPPED_LATE,    /* dropped: older than their budget when a worker took them */
-    EB_C_DROPPED_FULL,    /* dropped: the queue was full */
-    EB_C_PERM_RELOADS,    /* permissions documents taken into force */
-    EB_C_PERM_FAILURES,   /* permissions documents refused */
-    EB_C_CONFIG_FAILURES, /* configurations refused as a whole */
-    EB_C_CA_FAILURES,     /* CA files refused */
-    EB_C_SEED_FAILURES,   /* seed files refused */
-    EB_C_JWKS_FETCHES,    /* fetches of a key set */
-    EB_C_JWKS_FAILURES,   /* fetches that failed */
-    EB_C_LINK_LOST,       /* times that a link to NATS was lost */
-    EB_C_LINK_REBUILT,    /* times that a link was built anew */
-    EB_C_PARKED,          /* requests that waited for a key */
+    EB_C_REQUESTS,         /* requests that arrived */
+    EB_C_ERRORS,           /* requests that did not end in an admission */
+    EB_C_DROPPED_LATE,     /* dropped: older than their budget when a worker took them */
+    EB_C_DROPPED_FULL,     /* dropped: the queue was full */
+    EB_C_PERM_RELOADS,     /* permissions documents taken into force */
+    EB_C_PERM_FAILURES,    /* permissions documents refused */
+    EB_C_CONFIG_FAILURES,  /* configurations refused as a whole */
+    EB_C_CA_FAILURES,      /* CA files refused */
+    EB_C_SEED_FAILURES,    /* seed files refused */
+    EB_C_JWKS_FETCHES,     /* fetches of a key set */
+    EB_C_JWKS_FAILURES,    /* fetches that failed */
+    EB_C_LINK_LOST,        /* times that a link to NATS was lost */
+    EB_C_LINK_REBUILT,     /* times that a link was built anew */
+    EB_C_PARKED,           /* requests that waited for a key */
     EB_C_PUBLISH_FAILURES, /* answers that could not be handed to the link */
     EB_C_MAX_,
 };

@@ -47,9 +47,11 @@ void eb_micro_done(struct eb_micro *m) {
 
 static void endpoint_stats(struct eb_buf *to) {
     uint64_t requests = eb_counter_get(EB_C_REQUESTS), processing = eb_observed_ns();
-    eb_buf_printf(to, ",\"num_requests\":%llu,\"num_errors\":%llu,\"last_error\":\"\",\"processing_time\":%llu,\"average_processing_time\":%llu",
-                  (unsigned long long)requests, (unsigned long long)eb_counter_get(EB_C_ERRORS), (unsigned long long)processing,
-                  (unsigned long long)(requests ? processing / requests : 0));
+    eb_buf_printf(to,
+                  ",\"num_requests\":%llu,\"num_errors\":%llu,\"last_error\":\"\",\"processing_time\":%llu,"
+                  "\"average_processing_time\":%llu",
+                  (unsigned long long)requests, (unsigned long long)eb_counter_get(EB_C_ERRORS),
+                  (unsigned long long)processing, (unsigned long long)(requests ? processing / requests : 0));
 }
 
 bool eb_micro_answer(const struct eb_micro *m, struct eb_str subject, struct eb_buf *to) {
@@ -61,14 +63,17 @@ bool eb_micro_answer(const struct eb_micro *m, struct eb_str subject, struct eb_
         return false;
     size_t verb = found / 3;
     static const char *const types[] = {"ping", "info", "stats"};
-    eb_buf_printf(to, "{\"type\":\"io.nats.micro.v1.%s_response\",\"name\":\"" EB_MICRO_NAME "\",\"id\":\"%s\",\"version\":\"" EB_VERSION "\",\"metadata\":{}",
+    eb_buf_printf(to,
+                  "{\"type\":\"io.nats.micro.v1.%s_response\",\"name\":\"" EB_MICRO_NAME
+                  "\",\"id\":\"%s\",\"version\":\"" EB_VERSION "\",\"metadata\":{}",
                   types[verb], m->id);
     if (verb == 1)
         eb_buf_z(to, ",\"description\":\"Authenticates every connection of the event bus\"");
     if (verb == 2)
         eb_buf_printf(to, ",\"started\":\"%s\"", m->started);
     if (verb > 0) {
-        eb_buf_z(to, ",\"endpoints\":[{\"name\":\"default\",\"subject\":\"" EB_LINK_SUBJECT "\",\"queue_group\":\"" EB_LINK_QUEUE "\"");
+        eb_buf_z(to, ",\"endpoints\":[{\"name\":\"default\",\"subject\":\"" EB_LINK_SUBJECT
+                     "\",\"queue_group\":\"" EB_LINK_QUEUE "\"");
         if (verb == 1)
             eb_buf_z(to, ",\"metadata\":{}");
         else

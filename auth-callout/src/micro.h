@@ -1,4 +1,5 @@
-/* Answers of the NATS services protocol ($SRV.PING/INFO/STATS), so that `nats micro` tools see the service. Source: ADR-32. */
+/* Answers of the NATS services protocol ($SRV.PING/INFO/STATS), so that `nats micro` tools see the service.
+ * Source: ADR-32. */
 #ifndef EB_MICRO_H
 #define EB_MICRO_H
 
@@ -9,8 +10,8 @@
 #define EB_MICRO_SUBJECTS 9 /* three verbs, each for all, by name, by name and id */
 
 struct eb_micro {
-    char id[23];       /* unique for the process, NUL-terminated */
-    char started[32];  /* RFC 3339 */
+    char id[23];      /* unique for the process, NUL-terminated */
+    char started[32]; /* RFC 3339 */
     char *texts[EB_MICRO_SUBJECTS];
     struct eb_str subjects[EB_MICRO_SUBJECTS];
 };

@@ -7,19 +7,23 @@
 
 const struct eb_option eb_options[] = {
     {"nats.url", "NATS_URL", EB_OPT_TEXT, "nats://nats:4222", NULL, 0, 0, true, AT(nats_url),
-     "One or more comma-separated URLs of NATS servers. A user and password in the URL are taken as the login."},
+     "One or more comma-separated URLs of NATS servers. A user and password in the URL are taken as the "
+     "login."},
     {"nats.nkey-seed", NULL, EB_OPT_SECRET, NULL, NULL, 0, 0, true, AT(nats_nkey_seed),
      "User seed (SU...) that logs the service in. Better given as a file."},
     {"nats.nkey-seed-file", NULL, EB_OPT_PATH, NULL, NULL, 0, 0, true, AT(nats_nkey_seed_file),
      "File with the user seed. It is read again whenever a link is built anew."},
     {"nats.creds-file", "NATS_CREDS_FILE,NATS_USER_CREDS_FILE", EB_OPT_PATH, NULL, NULL, 0, 0, true,
-     AT(nats_creds_file), "Credentials file (user JWT and seed) that logs the service in, instead of the nkey."},
+     AT(nats_creds_file),
+     "Credentials file (user JWT and seed) that logs the service in, instead of the nkey."},
     {"nats.token", "NATS_TOKEN", EB_OPT_SECRET, NULL, NULL, 0, 0, true, AT(nats_token),
      "Token that logs the service in, instead of the nkey."},
     {"nats.issuer-seed", NULL, EB_OPT_SECRETS, NULL, NULL, 0, 0, false, AT(issuer_seeds),
-     "Account seeds (SA...) that sign what the service issues; the request names the one to answer with. Better given as files."},
+     "Account seeds (SA...) that sign what the service issues; the request names the one to answer with. "
+     "Better given as files."},
     {"nats.issuer-seed-file", "NATS_SIGNING_KEY_FILE", EB_OPT_PATHS, NULL, NULL, 0, 0, false,
-     AT(issuer_seed_files), "Files with account seeds, one or a list; a file may hold several, one a line. Watched."},
+     AT(issuer_seed_files),
+     "Files with account seeds, one or a list; a file may hold several, one a line. Watched."},
     {"nats.xkey-seed", NULL, EB_OPT_SECRETS, NULL, NULL, 0, 0, false, AT(xkey_seeds),
      "Curve seeds (SX...) that open sealed requests. Better given as files."},
     {"nats.xkey-seed-file", NULL, EB_OPT_PATHS, NULL, NULL, 0, 0, false, AT(xkey_seed_files),
@@ -36,10 +40,12 @@ const struct eb_option eb_options[] = {
      "Key set in a file, instead of the URL. Read again when it changes."},
     {"jwks.allow-http", NULL, EB_OPT_BOOL, "false", NULL, 0, 0, true, AT(jwks.allow_http),
      "Takes an http URL that is not on loopback. Whoever is on the way can then replace the keys."},
-    {"jwks.ca", NULL, EB_OPT_PATH, NULL, NULL, 0, 0, true, AT(jwks.ca), "CA file for jwks.url, for a private CA."},
+    {"jwks.ca", NULL, EB_OPT_PATH, NULL, NULL, 0, 0, true, AT(jwks.ca),
+     "CA file for jwks.url, for a private CA."},
     {"jwks.cache-file", NULL, EB_OPT_PATH, NULL, NULL, 0, 0, true, AT(jwks.cache_file),
      "Where the last good key set is kept, so that a restart without the provider still knows its keys."},
-    {"jwks.refresh", NULL, EB_OPT_DURATION, "5m", NULL, 1000000000LL, 86400000000000LL, true, AT(jwks.refresh_ns),
+    {"jwks.refresh", NULL, EB_OPT_DURATION, "5m", NULL, 1000000000LL, 86400000000000LL, true,
+     AT(jwks.refresh_ns),
      "How often the key set is fetched again. An unknown kid fetches sooner, at most once in 10 s."},
     {"jwks.issuer", NULL, EB_OPT_TEXT, NULL, NULL, 0, 0, false, AT(jwks.issuer),
      "Expected iss of tokens, compared exactly."},
@@ -51,8 +57,10 @@ const struct eb_option eb_options[] = {
      "CA file of client certificates. Watched."},
     {"mtls.allow-org-identity", NULL, EB_OPT_BOOL, "false", NULL, 0, 0, false, AT(mtls_allow_org_identity),
      "Allows O= and OU= as identities. Every certificate of that organisation then has the entry's rights."},
-    {"noauth.accept-unrecognized", NULL, EB_OPT_BOOL, "false", NULL, 0, 0, false, AT(noauth_accept_unrecognized),
-     "Treats credentials of no known kind (a user and password, say) as none at all instead of refusing them."},
+    {"noauth.accept-unrecognized", NULL, EB_OPT_BOOL, "false", NULL, 0, 0, false,
+     AT(noauth_accept_unrecognized),
+     "Treats credentials of no known kind (a user and password, say) as none at all instead of refusing "
+     "them."},
     {"permissions.file", NULL, EB_OPT_PATH, "/etc/auth-callout/permissions.json", NULL, 0, 0, false,
      AT(permissions_file), "The permissions document, JSON or YAML. Watched."},
     {"allowed-accounts", NULL, EB_OPT_LIST, NULL, NULL, 0, 0, false, AT(allowed_accounts),
@@ -61,7 +69,8 @@ const struct eb_option eb_options[] = {
      AT(session_expire_with_credential), "Ends a session when its token or certificate expires."},
     {"session.max-age", NULL, EB_OPT_DURATION, "0", NULL, 0, INT64_MAX, false, AT(session_max_age_ns),
      "Longest life of a session. 0: no limit."},
-    {"limits.workers", NULL, EB_OPT_INT, "auto", NULL, 0, 256, true, AT(workers), "Worker threads. auto: one a core."},
+    {"limits.workers", NULL, EB_OPT_INT, "auto", NULL, 0, 256, true, AT(workers),
+     "Worker threads. auto: one a core."},
     {"limits.connections", NULL, EB_OPT_INT, "auto", NULL, 0, 64, true, AT(connections),
      "NATS connections of the service. auto: one a core."},
     {"limits.queue", NULL, EB_OPT_INT, "8192", NULL, 16, 1048576, true, AT(queue),
@@ -74,8 +83,8 @@ const struct eb_option eb_options[] = {
      "Port of /livez, /readyz, /healthz and /metrics. 0: off."},
     {"observability.metrics.prometheus.name", NULL, EB_OPT_TEXT, NULL, NULL, 0, 0, true, AT(metrics_name),
      "Address that metrics listen on. Unset: all."},
-    {"observability.metrics.prometheus.port", NULL, EB_OPT_INT, "9090", NULL, 0, MAX_PORT, true, AT(metrics_port),
-     "Port of /metrics. 0: off."},
+    {"observability.metrics.prometheus.port", NULL, EB_OPT_INT, "9090", NULL, 0, MAX_PORT, true,
+     AT(metrics_port), "Port of /metrics. 0: off."},
     {"observability.logging.level", "LOG_LEVEL", EB_OPT_CHOICE, "info", "error,warn,info,debug", 0, 0, false,
      AT(log_level), "Least level that is logged."},
     {"readiness.require", NULL, EB_OPT_LIST, NULL, NULL, 0, 0, false, AT(readiness_require),
@@ -98,9 +107,10 @@ const struct eb_option *eb_option_find(struct eb_str key) {
 
 const char *eb_option_type_name(enum eb_opt_type type) {
     static const char *const names[] = {
-        [EB_OPT_TEXT] = "text",     [EB_OPT_PATH] = "file", [EB_OPT_CHOICE] = "one of",      [EB_OPT_LIST] = "list",
-        [EB_OPT_PATHS] = "files",   [EB_OPT_BOOL] = "true or false", [EB_OPT_INT] = "number", [EB_OPT_DURATION] = "duration",
-        [EB_OPT_SECRET] = "secret", [EB_OPT_SECRETS] = "secrets",
+        [EB_OPT_TEXT] = "text",       [EB_OPT_PATH] = "file",         [EB_OPT_CHOICE] = "one of",
+        [EB_OPT_LIST] = "list",       [EB_OPT_PATHS] = "files",       [EB_OPT_BOOL] = "true or false",
+        [EB_OPT_INT] = "number",      [EB_OPT_DURATION] = "duration", [EB_OPT_SECRET] = "secret",
+        [EB_OPT_SECRETS] = "secrets",
     };
     return names[type];
 }
@@ -116,7 +126,8 @@ void eb_option_env(const struct eb_option *o, struct eb_buf *to) {
 }
 
 /* Where a section of the dotted key differs from the one before, opens it. */
-static void yaml_sections(struct eb_buf *to, const char *key, const char *before, size_t *ret_depth, const char **ret_leaf) {
+static void yaml_sections(struct eb_buf *to, const char *key, const char *before, size_t *ret_depth,
+                          const char **ret_leaf) {
     size_t depth = 0;
     bool same = before != NULL;
     const char *at = key;
@@ -159,7 +170,8 @@ static void wrapped_comment(struct eb_buf *to, int indent, const char *text) {
 }
 
 void eb_options_yaml(struct eb_buf *to) {
-    eb_buf_z(to, "# Configuration of auth-callout: every option with its default. An option without a value is unset.\n");
+    eb_buf_z(to, "# Configuration of auth-callout: every option with its default. An option without a value "
+                 "is unset.\n");
     const char *before = NULL;
     for (size_t i = 0; i < eb_options_n; i++) {
         const struct eb_option *o = &eb_options[i];

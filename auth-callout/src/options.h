@@ -22,8 +22,9 @@ enum eb_opt_type {
 };
 
 struct eb_option {
-    const char *key;   /* dotted */
-    const char *alias; /* further names in the environment, comma separated; AUTH_CALLOUT_<KEY> always counts */
+    const char *key; /* dotted */
+    const char
+        *alias; /* further names in the environment, comma separated; AUTH_CALLOUT_<KEY> always counts */
     enum eb_opt_type type;
     const char *fallback; /* default as text, NULL for none; "auto" with EB_OPT_INT is 0 */
     const char *choices;

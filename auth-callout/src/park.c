@@ -23,7 +23,8 @@ struct eb_park {
     struct place *places; /* unordered: few wait, and not for long */
 };
 
-/* Removes one job whose date has come (any job where all is set); NULL for none, *ret_soonest is then the next date. */
+/* Removes one job whose date has come (any job where all is set); NULL for none, *ret_soonest is then the
+ * next date. */
 static void *take_one(struct eb_park *p, bool all, int64_t *ret_soonest) {
     int64_t now = eb_mono_ns();
     *ret_soonest = INT64_MAX;

@@ -9,7 +9,8 @@
 
 struct eb_park; /* any thread */
 
-/* Takes a job back: its date has come, or eb_park_release was called. On the park's thread or the releaser's. */
+/* Takes a job back: its date has come, or eb_park_release was called. On the park's thread or the releaser's.
+ */
 typedef void (*eb_park_fn)(void *ctx, void *job);
 
 EB_MUSTCHECK enum eb_rc eb_park_start(size_t room, eb_park_fn resume, void *ctx, struct eb_park **ret);

@@ -13,7 +13,8 @@ struct eb_queue; /* any thread */
 struct eb_queue *eb_queue_new(size_t room);
 /* The queue must be empty and nobody waiting. */
 void eb_queue_free(struct eb_queue *q);
-/* Never blocks. Returns the item that had to make room, NULL where there was room; after eb_queue_close the item itself. */
+/* Never blocks. Returns the item that had to make room, NULL where there was room; after eb_queue_close the
+ * item itself. */
 EB_MUSTCHECK void *eb_queue_push(struct eb_queue *q, void *item);
 /* Waits for an item; NULL once the queue is closed and empty. */
 EB_MUSTCHECK void *eb_queue_pop(struct eb_queue *q);

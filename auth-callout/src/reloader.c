@@ -55,12 +55,15 @@ static void watch_files(struct eb_reloader *r, int64_t since_ns) {
     eb_watch_set(r->watch, files, n, since_ns);
 }
 
-static void reload_one(struct eb_reloader *r, const char *what, enum eb_rc (*reload)(struct eb_live *, struct eb_findings *)) {
+static void reload_one(struct eb_reloader *r, const char *what,
+                       enum eb_rc (*reload)(struct eb_live *, struct eb_findings *)) {
     eb_auto_findings struct eb_findings f = {0};
     enum eb_rc rc = reload(r->opt.live, &f);
-    eb_log_findings(&f, rc == EB_OK ? "a reloaded document has a doubtful place" : "a changed file was not taken; the old stays in force");
+    eb_log_findings(&f, rc == EB_OK ? "a reloaded document has a doubtful place"
+                                    : "a changed file was not taken; the old stays in force");
     struct eb_log_line l;
-    eb_log_begin(&l, rc == EB_OK ? EB_LOG_INFO : EB_LOG_ERROR, rc == EB_OK ? "reloaded" : "reload failed; the old stays in force");
+    eb_log_begin(&l, rc == EB_OK ? EB_LOG_INFO : EB_LOG_ERROR,
+                 rc == EB_OK ? "reloaded" : "reload failed; the old stays in force");
     eb_log_z(&l, "what", what);
     eb_log_end(&l);
 }
@@ -77,7 +80,8 @@ static bool reload_all(struct eb_reloader *r) {
         eb_config_needs_restart(r->opt.started, fresh, &restart);
         rc = eb_live_reconfigure(r->opt.live, fresh, &f);
     }
-    eb_log_findings(&f, rc == EB_OK ? "the configuration has a doubtful place" : "the configuration was not taken; the old stays in force");
+    eb_log_findings(&f, rc == EB_OK ? "the configuration has a doubtful place"
+                                    : "the configuration was not taken; the old stays in force");
     if (rc != EB_OK) {
         eb_count(EB_C_CONFIG_FAILURES);
         eb_log(EB_LOG_ERROR, "reload failed; the old configuration stays in force");
@@ -98,7 +102,8 @@ static bool reload_all(struct eb_reloader *r) {
 
 static void on_files(void *ctx, unsigned tags) {
     struct eb_reloader *r = ctx;
-    /* Of files that came together (a ConfigMap), a broken configuration must not hold back what others say: they are read by the old one. */
+    /* Of files that came together (a ConfigMap), a broken configuration must not hold back what others say:
+     * they are read by the old one. */
     if (tags & 1U << TAG_CONFIG && reload_all(r))
         return;
     EB_LOCKED(&r->mutex);
@@ -116,7 +121,8 @@ void eb_reloader_run(struct eb_reloader *r) {
     (void)reload_all(r);
 }
 
-enum eb_rc eb_reloader_start(const struct eb_reloader_options *opt, struct eb_reloader **ret, struct eb_err *reterr) {
+enum eb_rc eb_reloader_start(const struct eb_reloader_options *opt, struct eb_reloader **ret,
+                             struct eb_err *reterr) {
     struct eb_reloader *r = calloc(1, sizeof *r);
     if (!r)
         return EB_FAIL(reterr, EB_E_NOMEM, "out of memory");

@@ -1,6 +1,6 @@
 /*
- * Brings changes into force: SIGHUP re-reads the whole configuration, a changed file is re-read by itself. A bad new one changes nothing, and the log says
- * why.
+ * Brings changes into force: SIGHUP re-reads the whole configuration, a changed file is re-read by itself. A
+ * bad new one changes nothing, and the log says why.
  */
 #ifndef EB_RELOADER_H
 #define EB_RELOADER_H
@@ -16,15 +16,16 @@ typedef enum eb_rc (*eb_reread_fn)(void *ctx, struct eb_config **ret, struct eb_
 
 struct eb_reloader_options {
     struct eb_live *live;
-    struct eb_keysource *keys;        /* NULL = no issuer configured */
-    const struct eb_config *started;  /* what a restart would change is told against this; borrowed */
+    struct eb_keysource *keys;          /* NULL = no issuer configured */
+    const struct eb_config *started;    /* what a restart would change is told against this; borrowed */
     const char *config_path, *hot_path; /* NULL = none; copied */
-    int64_t since_ns; /* eb_watch_now_ns() before the files were first read */
+    int64_t since_ns;                   /* eb_watch_now_ns() before the files were first read */
     eb_reread_fn reread;
     void *ctx;
 };
 
-EB_MUSTCHECK enum eb_rc eb_reloader_start(const struct eb_reloader_options *opt, struct eb_reloader **ret, struct eb_err *reterr);
+EB_MUSTCHECK enum eb_rc eb_reloader_start(const struct eb_reloader_options *opt, struct eb_reloader **ret,
+                                          struct eb_err *reterr);
 /* Re-reads the configuration and all that it names. Any thread. */
 void eb_reloader_run(struct eb_reloader *r);
 void eb_reloader_stop(struct eb_reloader *r);

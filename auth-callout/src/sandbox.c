@@ -12,10 +12,32 @@
 
 /* What the C library and TLS read at run time: name resolution, CAs, time zone. */
 static const char *const system_paths[] = {
-    "/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/gai.conf", "/etc/host.conf", "/etc/services", "/etc/ld.so.cache",
-    "/etc/localtime", "/etc/ssl", "/etc/pki", "/etc/ca-certificates", "/etc/gnutls", "/etc/crypto-policies", "/run/systemd/resolve",
-    "/usr/lib", "/usr/lib64", "/lib", "/lib64", "/usr/share/ca-certificates", "/usr/share/zoneinfo", "/usr/local/share/ca-certificates",
-    "/proc/self", "/proc/sys/vm/overcommit_memory", "/sys/devices/system/cpu", "/dev/urandom", "/dev/null",
+    "/etc/resolv.conf",
+    "/etc/hosts",
+    "/etc/nsswitch.conf",
+    "/etc/gai.conf",
+    "/etc/host.conf",
+    "/etc/services",
+    "/etc/ld.so.cache",
+    "/etc/localtime",
+    "/etc/ssl",
+    "/etc/pki",
+    "/etc/ca-certificates",
+    "/etc/gnutls",
+    "/etc/crypto-policies",
+    "/run/systemd/resolve",
+    "/usr/lib",
+    "/usr/lib64",
+    "/lib",
+    "/lib64",
+    "/usr/share/ca-certificates",
+    "/usr/share/zoneinfo",
+    "/usr/local/share/ca-certificates",
+    "/proc/self",
+    "/proc/sys/vm/overcommit_memory",
+    "/sys/devices/system/cpu",
+    "/dev/urandom",
+    "/dev/null",
 };
 
 /* Runtimes of the sanitizers make calls and open files of their own. */
@@ -57,16 +79,20 @@ static uint16_t port_of(struct eb_str url, uint16_t fallback) {
     struct eb_str host = eb_str_cut(&url, '/');
     const char *colon = host.n ? memrchr(host.p, ':', host.n) : NULL;
     int64_t port = 0;
-    if (!colon || eb_num_i64(eb_str_n(colon + 1, host.n - (size_t)(colon + 1 - host.p)), 1, 65535, &port) != EB_OK)
+    if (!colon ||
+        eb_num_i64(eb_str_n(colon + 1, host.n - (size_t)(colon + 1 - host.p)), 1, 65535, &port) != EB_OK)
         return fallback;
     return (uint16_t)port;
 }
 
-static void allow_files(struct eb_landlock *l, const struct eb_config *c, const char *config_path, const char *hot_path) {
+static void allow_files(struct eb_landlock *l, const struct eb_config *c, const char *config_path,
+                        const char *hot_path) {
     for (size_t i = 0; i < EB_COUNT_OF(system_paths); i++)
         eb_landlock_path(l, system_paths[i], false);
-    const char *const read[] = {config_path, hot_path, c->permissions_file, c->mtls_ca_path, c->nats_nkey_seed_file, c->nats_creds_file,
-                                c->nats_tls_ca, c->nats_tls_cert, c->nats_tls_key, c->jwks.path, c->jwks.ca};
+    const char *const read[] = {
+        config_path,        hot_path,       c->permissions_file, c->mtls_ca_path, c->nats_nkey_seed_file,
+        c->nats_creds_file, c->nats_tls_ca, c->nats_tls_cert,    c->nats_tls_key, c->jwks.path,
+        c->jwks.ca};
     for (size_t i = 0; i < EB_COUNT_OF(read); i++)
         allow_folder(l, read[i], false);
     const struct eb_strs *lists[] = {&c->issuer_seed_files, &c->xkey_seed_files};
@@ -80,7 +106,8 @@ static void allow_ports(struct eb_landlock *l, const struct eb_config *c) {
     struct eb_str rest = eb_str(c->nats_url);
     while (rest.p)
         eb_landlock_connect(l, port_of(eb_str_trim(eb_str_cut(&rest, ',')), 4222));
-    static const uint16_t usual[] = {53, 80, 443, 4222}; /* names; redirects; servers that the cluster tells of */
+    static const uint16_t usual[] = {53, 80, 443,
+                                     4222}; /* names; redirects; servers that the cluster tells of */
     for (size_t i = 0; i < EB_COUNT_OF(usual); i++)
         eb_landlock_connect(l, usual[i]);
     if (c->jwks.url)
@@ -89,7 +116,8 @@ static void allow_ports(struct eb_landlock *l, const struct eb_config *c) {
     eb_landlock_bind(l, (uint16_t)c->metrics_port);
 }
 
-static enum eb_rc apply_landlock(const struct eb_config *c, const char *config_path, const char *hot_path, int *ret_abi, struct eb_err *reterr) {
+static enum eb_rc apply_landlock(const struct eb_config *c, const char *config_path, const char *hot_path,
+                                 int *ret_abi, struct eb_err *reterr) {
     if (!c->sandbox_landlock)
         return EB_FAIL(reterr, EB_E_INTERNAL, "landlock: switched off");
     struct eb_landlock *l = NULL;
@@ -109,7 +137,8 @@ static enum eb_rc apply_seccomp(const struct eb_config *c, struct eb_err *reterr
     return eb_seccomp_apply(reterr);
 }
 
-enum eb_rc eb_sandbox_apply(const struct eb_config *c, const char *config_path, const char *hot_path, struct eb_err *reterr) {
+enum eb_rc eb_sandbox_apply(const struct eb_config *c, const char *config_path, const char *hot_path,
+                            struct eb_err *reterr) {
     struct eb_err no_landlock = {0}, no_seccomp = {0};
     int abi = 0;
     enum eb_rc files = apply_landlock(c, config_path, hot_path, &abi, &no_landlock);
@@ -117,12 +146,14 @@ enum eb_rc eb_sandbox_apply(const struct eb_config *c, const char *config_path, 
     struct eb_log_line l;
     bool all = files == EB_OK && calls == EB_OK;
     eb_log_begin(&l, all ? EB_LOG_INFO : EB_LOG_WARN, all ? "sandbox applied" : "sandbox applied in part");
-    eb_log_z(&l, "landlock", files == EB_OK ? (abi >= 4 ? "files and TCP ports" : "files") : no_landlock.text);
+    eb_log_z(&l, "landlock",
+             files == EB_OK ? (abi >= 4 ? "files and TCP ports" : "files") : no_landlock.text);
     eb_log_int(&l, "landlock_abi", abi);
     eb_log_z(&l, "seccomp", calls == EB_OK ? "on" : no_seccomp.text);
     eb_log_z(&l, "core_dumps", "off");
     eb_log_end(&l);
     if (!all && c->require_sandbox)
-        return EB_FAIL(reterr, EB_E_INTERNAL, "sandbox.require is set, but: %s", files != EB_OK ? no_landlock.text : no_seccomp.text);
+        return EB_FAIL(reterr, EB_E_INTERNAL, "sandbox.require is set, but: %s",
+                       files != EB_OK ? no_landlock.text : no_seccomp.text);
     return EB_OK;
 }

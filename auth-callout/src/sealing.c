@@ -3,7 +3,8 @@
 #include <pthread.h>
 #include <sodium.h>
 
-/* One slot: a peer and one of our keys. A set-associative table: a peer hashes to a set, the oldest of the set is replaced. */
+/* One slot: a peer and one of our keys. A set-associative table: a peer hashes to a set, the oldest of the
+ * set is replaced. */
 enum { WAYS = 8, SETS = EB_SEALING_PEERS / WAYS };
 
 struct slot {
@@ -45,11 +46,13 @@ static struct slot *set_of(const struct eb_sealing *s, const uint8_t peer[EB_NKE
     return s->sets[hash[0] % SETS];
 }
 
-static bool cached(struct eb_sealing *s, const uint8_t *peer, const uint8_t *own, struct eb_xkey_shared *ret) {
+static bool cached(struct eb_sealing *s, const uint8_t *peer, const uint8_t *own,
+                   struct eb_xkey_shared *ret) {
     EB_LOCKED(&s->mutex);
     struct slot *set = set_of(s, peer);
     for (size_t i = 0; i < WAYS; i++) {
-        if (set[i].used && memcmp(set[i].peer, peer, EB_NKEY_RAW_LEN) == 0 && memcmp(set[i].own, own, EB_NKEY_RAW_LEN) == 0) {
+        if (set[i].used && memcmp(set[i].peer, peer, EB_NKEY_RAW_LEN) == 0 &&
+            memcmp(set[i].own, own, EB_NKEY_RAW_LEN) == 0) {
             set[i].used = ++s->tick;
             *ret = set[i].shared;
             return true;
@@ -58,7 +61,8 @@ static bool cached(struct eb_sealing *s, const uint8_t *peer, const uint8_t *own
     return false;
 }
 
-static void keep(struct eb_sealing *s, const uint8_t *peer, const uint8_t *own, const struct eb_xkey_shared *shared) {
+static void keep(struct eb_sealing *s, const uint8_t *peer, const uint8_t *own,
+                 const struct eb_xkey_shared *shared) {
     EB_LOCKED(&s->mutex);
     struct slot *set = set_of(s, peer), *oldest = &set[0];
     for (size_t i = 1; i < WAYS; i++)
@@ -71,11 +75,12 @@ static void keep(struct eb_sealing *s, const uint8_t *peer, const uint8_t *own, 
 }
 
 /*
- * Only a secret that opened something is kept, so that a stranger's garbage cannot push the servers' secrets out. (A stranger who knows our public key
- * can still seal; he then needs a request that verifies to get further.)
+ * Only a secret that opened something is kept, so that a stranger's garbage cannot push the servers' secrets
+ * out. (A stranger who knows our public key can still seal; he then needs a request that verifies to get
+ * further.)
  */
-static bool open_with(struct eb_sealing *s, const struct eb_nkey *own, const uint8_t *peer, struct eb_str sealed, struct eb_buf *to,
-                      struct eb_xkey_shared *shared) {
+static bool open_with(struct eb_sealing *s, const struct eb_nkey *own, const uint8_t *peer,
+                      struct eb_str sealed, struct eb_buf *to, struct eb_xkey_shared *shared) {
     const uint8_t *own_raw = eb_nkey_public_raw(own);
     bool had = cached(s, peer, own_raw, shared);
     if (!had && eb_xkey_shared_init(shared, own, peer) != EB_OK)
@@ -91,16 +96,19 @@ static bool open_with(struct eb_sealing *s, const struct eb_nkey *own, const uin
     return true;
 }
 
-enum eb_rc eb_sealing_open(struct eb_sealing *s, const struct eb_signer *signer, struct eb_str peer, struct eb_str sealed,
-                           struct eb_buf *to, struct eb_xkey_shared *ret_shared, struct eb_err *reterr) {
+enum eb_rc eb_sealing_open(struct eb_sealing *s, const struct eb_signer *signer, struct eb_str peer,
+                           struct eb_str sealed, struct eb_buf *to, struct eb_xkey_shared *ret_shared,
+                           struct eb_err *reterr) {
     uint8_t raw[EB_NKEY_RAW_LEN];
     if (eb_nkey_public_decode(peer, EB_NKEY_CURVE, NULL, raw, NULL) != EB_OK)
-        return EB_FAIL(reterr, EB_E_REQ_XKEY, "the request is sealed, but its Nats-Server-Xkey header holds no curve key");
+        return EB_FAIL(reterr, EB_E_REQ_XKEY,
+                       "the request is sealed, but its Nats-Server-Xkey header holds no curve key");
     size_t n = eb_signer_curves(signer);
     if (n == 0)
         return EB_FAIL(reterr, EB_E_REQ_XKEY, "the request is sealed, and nats.xkey-seed is not set here");
     for (size_t i = n; i-- > 0;)
         if (open_with(s, eb_signer_curve(signer, i), raw, sealed, to, ret_shared))
             return EB_OK;
-    return EB_FAIL(reterr, EB_E_REQ_XKEY, "none of our xkeys opens the request: the server's auth_callout xkey is another key");
+    return EB_FAIL(reterr, EB_E_REQ_XKEY,
+                   "none of our xkeys opens the request: the server's auth_callout xkey is another key");
 }

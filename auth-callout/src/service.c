@@ -19,7 +19,8 @@
 /* A worker that holds one request longer than this is wedged: nothing it does takes a second. */
 #define WEDGED_NS (30 * SECOND_NS)
 enum { LEAVE_MS = 2000, WORKERS_MAX = 256 };
-/* nats.c hands each destroyed message to a thread that it wakes for it: a worker destroys several together. */
+/* nats.c hands each destroyed message to a thread that it wakes for it: a worker destroys several together.
+ */
 enum { SPENT_MAX = 32 };
 
 struct job {
@@ -114,7 +115,8 @@ static bool try_park(struct eb_service *s, struct job *job, int64_t until_ns) {
     return true;
 }
 
-static void run_job(struct worker *w, struct job *job, struct eb_callout_scratch *scratch, struct eb_buf *reply) {
+static void run_job(struct worker *w, struct job *job, struct eb_callout_scratch *scratch,
+                    struct eb_buf *reply) {
     struct eb_service *s = w->service;
     if (eb_callout_hopeless(job->arrived_ns, eb_mono_ns())) {
         eb_callout_note_drop(EB_C_DROPPED_LATE);
@@ -122,9 +124,10 @@ static void run_job(struct worker *w, struct job *job, struct eb_callout_scratch
         return;
     }
     const char *xkey = NULL;
-    struct eb_callout_in in = {.payload = eb_str_n(natsMsg_GetData(job->msg), (size_t)natsMsg_GetDataLength(job->msg)),
-                               .arrived_ns = job->arrived_ns,
-                               .waited = job->waited};
+    struct eb_callout_in in = {
+        .payload = eb_str_n(natsMsg_GetData(job->msg), (size_t)natsMsg_GetDataLength(job->msg)),
+        .arrived_ns = job->arrived_ns,
+        .waited = job->waited};
     if (natsMsgHeader_Get(job->msg, "Nats-Server-Xkey", &xkey) == NATS_OK && xkey)
         in.header_xkey = eb_str(xkey);
     int64_t until_ns = 0;
@@ -135,7 +138,8 @@ static void run_job(struct worker *w, struct job *job, struct eb_callout_scratch
         in.waited = true;
         outcome = eb_callout_run(&s->callout, &in, scratch, reply, &until_ns);
     }
-    if (outcome == EB_ANSWER && !eb_links_publish(s->links, job->link, natsMsg_GetReply(job->msg), eb_buf_get(reply))) {
+    if (outcome == EB_ANSWER &&
+        !eb_links_publish(s->links, job->link, natsMsg_GetReply(job->msg), eb_buf_get(reply))) {
         eb_count(EB_C_PUBLISH_FAILURES);
         eb_log(EB_LOG_WARN, "an answer could not be sent: no link to NATS is up");
     }
@@ -190,12 +194,15 @@ static bool is_ready(void *ctx, struct eb_buf *body) {
     bool ready = up > 0 && !(keys_missing && requires(view.settings->config, "jwks"));
     eb_gauge_set(EB_G_READY, ready);
     eb_gauge_set(EB_G_QUEUE_DEPTH, (int64_t)eb_queue_depth(s->queue));
-    eb_buf_printf(body, "{\"ready\":%s,\"nats\":{\"links_confirmed\":%zu,\"trouble\":", ready ? "true" : "false", up);
+    eb_buf_printf(
+        body, "{\"ready\":%s,\"nats\":{\"links_confirmed\":%zu,\"trouble\":", ready ? "true" : "false", up);
     eb_buf_json_str(body, eb_str(trouble), 0);
-    eb_buf_printf(body, "},\"permissions\":{\"entries\":%lld,\"reload_failures\":%llu},\"keys\":{", (long long)eb_gauge_get(EB_G_POLICY_ENTRIES),
+    eb_buf_printf(body, "},\"permissions\":{\"entries\":%lld,\"reload_failures\":%llu},\"keys\":{",
+                  (long long)eb_gauge_get(EB_G_POLICY_ENTRIES),
                   (unsigned long long)eb_counter_get(EB_C_PERM_FAILURES));
     if (s->callout.keys)
-        eb_buf_printf(body, "\"jwks\":{\"status\":\"%s\",\"keys\":%zu,\"age_s\":%lld}", keys_missing ? "unavailable" : "ok", keys, (long long)age_s);
+        eb_buf_printf(body, "\"jwks\":{\"status\":\"%s\",\"keys\":%zu,\"age_s\":%lld}",
+                      keys_missing ? "unavailable" : "ok", keys, (long long)age_s);
     eb_buf_z(body, "}}\n");
     return ready;
 }
@@ -222,7 +229,8 @@ static enum eb_rc start_workers(struct eb_service *s, size_t n, struct eb_err *r
 
 static enum eb_rc start_health(struct eb_service *s, struct eb_err *reterr) {
     const struct eb_config *c = s->start.settings->config;
-    struct eb_health_options opt = {.host = c->host_name, .port = (int)c->host_port, .ready = is_ready, .live = is_live, .ctx = s};
+    struct eb_health_options opt = {
+        .host = c->host_name, .port = (int)c->host_port, .ready = is_ready, .live = is_live, .ctx = s};
     enum eb_rc rc = eb_health_start(&opt, &s->health, reterr);
     if (rc != EB_OK) {
         eb_err_prefix(reterr, "host.port");
@@ -278,7 +286,8 @@ static enum eb_rc start_parts(struct eb_service *s, struct eb_err *reterr) {
     return rc == EB_OK ? start_health(s, reterr) : rc;
 }
 
-/* Only settings are read from the start's view later; the rest of it would stay in memory beside what replaces it. */
+/* Only settings are read from the start's view later; the rest of it would stay in memory beside what
+ * replaces it. */
 static void keep_settings(struct eb_view *v) {
     struct eb_view rest = *v;
     rest.settings = NULL;
@@ -286,8 +295,9 @@ static void keep_settings(struct eb_view *v) {
     eb_view_done(&rest);
 }
 
-enum eb_rc eb_service_start(struct eb_config *config, const char *config_path, const char *hot_path, eb_reread_fn reread, void *ctx,
-                            struct eb_service **ret, struct eb_findings *findings, struct eb_err *reterr) {
+enum eb_rc eb_service_start(struct eb_config *config, const char *config_path, const char *hot_path,
+                            eb_reread_fn reread, void *ctx, struct eb_service **ret,
+                            struct eb_findings *findings, struct eb_err *reterr) {
     struct eb_service *s = calloc(1, sizeof *s);
     if (!s) {
         eb_config_free(config);

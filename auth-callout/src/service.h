@@ -1,4 +1,5 @@
-/* The running service: links, queue, workers, key source, watch, health; started in order and stopped in reverse. */
+/* The running service: links, queue, workers, key source, watch, health; started in order and stopped in
+ * reverse. */
 #ifndef EB_SERVICE_H
 #define EB_SERVICE_H
 
@@ -7,9 +8,12 @@
 
 struct eb_service;
 
-/* config is taken over. Findings of the documents are added; EB_E_INVALID for them, EB_E_IO for a port that is taken. */
-EB_MUSTCHECK enum eb_rc eb_service_start(struct eb_config *config, const char *config_path, const char *hot_path, eb_reread_fn reread, void *ctx,
-                                         struct eb_service **ret, struct eb_findings *findings, struct eb_err *reterr);
+/* config is taken over. Findings of the documents are added; EB_E_INVALID for them, EB_E_IO for a port that
+ * is taken. */
+EB_MUSTCHECK enum eb_rc eb_service_start(struct eb_config *config, const char *config_path,
+                                         const char *hot_path, eb_reread_fn reread, void *ctx,
+                                         struct eb_service **ret, struct eb_findings *findings,
+                                         struct eb_err *reterr);
 /* Re-reads the configuration and everything it names; a bad one changes nothing. */
 void eb_service_reload(struct eb_service *s);
 /* Leaves the queue group, finishes what is in flight, ends everything; within 5 s. */

@@ -38,14 +38,15 @@ static bool known(const struct keys *keys, const struct eb_nkey *k) {
 
 static const char *mend_for(enum eb_nkey_kind want, const struct eb_err *err) {
     (void)err;
-    return want == EB_NKEY_ACCOUNT ? "an account seed (SA...) is needed here: nats-server wants an account key as issuer; "
-                                     "`eventbus key generate --account` makes one"
-                                   : "a curve seed (SX...) is needed here; `eventbus key generate --curve` makes one";
+    return want == EB_NKEY_ACCOUNT
+               ? "an account seed (SA...) is needed here: nats-server wants an account key as issuer; "
+                 "`eventbus key generate --account` makes one"
+               : "a curve seed (SX...) is needed here; `eventbus key generate --curve` makes one";
 }
 
 /* Adds the seed in text; the finding names path (option) and file, never the seed. */
-static void add_seed(struct keys *keys, enum eb_nkey_kind want, struct eb_str text, const char *file, size_t line, const char *path,
-                     struct eb_findings *f) {
+static void add_seed(struct keys *keys, enum eb_nkey_kind want, struct eb_str text, const char *file,
+                     size_t line, const char *path, struct eb_findings *f) {
     struct eb_err err = {0};
     EB_CLEANUP(eb_nkey_freep) struct eb_nkey *k = NULL;
     enum eb_rc rc = eb_nkey_from_seed(text, want, &k, &err);
@@ -56,32 +57,36 @@ static void add_seed(struct keys *keys, enum eb_nkey_kind want, struct eb_str te
     if (known(keys, k))
         return;
     if (keys->n == KEYS_MAX) {
-        eb_findings_add(f, EB_ERROR, file, line, path, "drop the seeds that no server uses any more", "more than %d seeds", KEYS_MAX);
+        eb_findings_add(f, EB_ERROR, file, line, path, "drop the seeds that no server uses any more",
+                        "more than %d seeds", KEYS_MAX);
         return;
     }
     keys->v[keys->n++] = EB_TAKE(k);
 }
 
 /*
- * A line of a seed file that is no seed: a comment, or the public key that key tools write below the seed, which must then be that
- * seed's.
+ * A line of a seed file that is no seed: a comment, or the public key that key tools write below the seed,
+ * which must then be that seed's.
  */
-static void check_other_line(const struct keys *keys, struct eb_str text, const char *file, size_t line, const char *path,
-                             struct eb_findings *f) {
+static void check_other_line(const struct keys *keys, struct eb_str text, const char *file, size_t line,
+                             const char *path, struct eb_findings *f) {
     if (text.n == 0 || text.p[0] == '#')
         return;
     if (keys->n && eb_str_eqz(text, eb_nkey_public(keys->v[keys->n - 1])))
         return;
-    eb_findings_add(f, EB_ERROR, file, line, path, "keep seeds, each with its own public key below it if any, and # comments",
+    eb_findings_add(f, EB_ERROR, file, line, path,
+                    "keep seeds, each with its own public key below it if any, and # comments",
                     "a line that is neither a seed nor the public key of the seed above it");
 }
 
-static void add_file(struct keys *keys, enum eb_nkey_kind want, const char *file, const char *path, struct eb_findings *f) {
+static void add_file(struct keys *keys, enum eb_nkey_kind want, const char *file, const char *path,
+                     struct eb_findings *f) {
     struct eb_err err = {0};
     EB_CLEANUP(eb_secret_freep) struct eb_secret *bytes = NULL;
     enum eb_rc rc = eb_secret_read_file(file, SEED_FILE_MAX, &bytes, &err);
     if (rc != EB_OK) {
-        eb_findings_add(f, EB_ERROR, NULL, 0, path, "the file must hold a seed that this user may read", "%s", eb_err_text(&err, rc));
+        eb_findings_add(f, EB_ERROR, NULL, 0, path, "the file must hold a seed that this user may read", "%s",
+                        eb_err_text(&err, rc));
         return;
     }
     size_t before = keys->n, seeds = 0, line = 0;
@@ -100,8 +105,9 @@ static void add_file(struct keys *keys, enum eb_nkey_kind want, const char *file
         eb_findings_add(f, EB_ERROR, file, 0, path, mend_for(want, &err), "the file holds no seed");
 }
 
-static void load_keys(struct keys *keys, enum eb_nkey_kind want, const struct eb_secrets *seeds, const struct eb_strs *files,
-                      const char *seed_path, const char *file_path, struct eb_findings *f) {
+static void load_keys(struct keys *keys, enum eb_nkey_kind want, const struct eb_secrets *seeds,
+                      const struct eb_strs *files, const char *seed_path, const char *file_path,
+                      struct eb_findings *f) {
     for (size_t i = 0; i < seeds->n; i++)
         add_seed(keys, want, eb_str_trim(eb_secret_get(seeds->v[i])), NULL, 0, seed_path, f);
     for (size_t i = 0; i < files->n; i++)
@@ -114,9 +120,10 @@ enum eb_rc eb_signer_load(const struct eb_config *c, struct eb_signer **ret, str
         return EB_E_NOMEM;
     atomic_init(&s->refs, 1);
     size_t errors = findings->errors;
-    load_keys(&s->issuers, EB_NKEY_ACCOUNT, &c->issuer_seeds, &c->issuer_seed_files, "nats.issuer-seed", "nats.issuer-seed-file",
-              findings);
-    load_keys(&s->curves, EB_NKEY_CURVE, &c->xkey_seeds, &c->xkey_seed_files, "nats.xkey-seed", "nats.xkey-seed-file", findings);
+    load_keys(&s->issuers, EB_NKEY_ACCOUNT, &c->issuer_seeds, &c->issuer_seed_files, "nats.issuer-seed",
+              "nats.issuer-seed-file", findings);
+    load_keys(&s->curves, EB_NKEY_CURVE, &c->xkey_seeds, &c->xkey_seed_files, "nats.xkey-seed",
+              "nats.xkey-seed-file", findings);
     if (findings->errors != errors || s->issuers.n == 0)
         return EB_E_INVALID;
     *ret = EB_TAKE(s);

@@ -1,4 +1,5 @@
-/* The keys of the service. Nothing else holds an account or curve seed: signing and opening go through here. */
+/* The keys of the service. Nothing else holds an account or curve seed: signing and opening go through here.
+ */
 #ifndef EB_SIGNER_H
 #define EB_SIGNER_H
 
@@ -9,10 +10,11 @@
 struct eb_signer; /* immutable key set, shared by reference count, any thread */
 
 /*
- * Reads every seed that the configuration names. A seed of the wrong kind, an unreadable file, a list without an account seed: a finding each, with the
- * mend, and EB_E_INVALID; *ret untouched.
+ * Reads every seed that the configuration names. A seed of the wrong kind, an unreadable file, a list without
+ * an account seed: a finding each, with the mend, and EB_E_INVALID; *ret untouched.
  */
-EB_MUSTCHECK enum eb_rc eb_signer_load(const struct eb_config *c, struct eb_signer **ret, struct eb_findings *findings);
+EB_MUSTCHECK enum eb_rc eb_signer_load(const struct eb_config *c, struct eb_signer **ret,
+                                       struct eb_findings *findings);
 struct eb_signer *eb_signer_ref(struct eb_signer *s);
 void eb_signer_unref(struct eb_signer *s);
 EB_DEFINE_CLEANUP(struct eb_signer, eb_signer_unref);

@@ -16,7 +16,11 @@
 
 /* File times come from a clock that moves in ticks of up to 10 ms. */
 #define TICK_NS INT64_C(10000000)
-enum { POLL_MS = 5000, SETTLE_MS = 20, EVENTS = IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_CREATE | IN_DELETE };
+enum {
+    POLL_MS = 5000,
+    SETTLE_MS = 20,
+    EVENTS = IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_CREATE | IN_DELETE
+};
 
 /* What tells one content of a path from another. */
 struct signature {
@@ -58,8 +62,8 @@ static bool same_time(struct timespec a, struct timespec b) {
 }
 
 static bool same(const struct signature *a, const struct signature *b) {
-    return a->exists == b->exists && a->dev == b->dev && a->ino == b->ino && a->size == b->size && same_time(a->mtime, b->mtime) &&
-           same_time(a->ctime, b->ctime);
+    return a->exists == b->exists && a->dev == b->dev && a->ino == b->ino && a->size == b->size &&
+           same_time(a->mtime, b->mtime) && same_time(a->ctime, b->ctime);
 }
 
 static void watch_folder(struct eb_watch *w, const char *path) {
@@ -70,7 +74,8 @@ static void watch_folder(struct eb_watch *w, const char *path) {
     if (inotify_add_watch(w->inotify, folder, EVENTS) >= 0 || w->warned)
         return;
     w->warned = true;
-    eb_log(EB_LOG_WARN, "%s cannot be watched (%s): looking every %d s instead", folder, strerror(errno), POLL_MS / 1000);
+    eb_log(EB_LOG_WARN, "%s cannot be watched (%s): looking every %d s instead", folder, strerror(errno),
+           POLL_MS / 1000);
 }
 
 /* Watches the folders of a file and of what it links to; adding a folder twice is harmless. */
@@ -134,7 +139,8 @@ enum eb_rc eb_watch_start(eb_watch_fn changed, void *ctx, struct eb_watch **ret,
     w->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     w->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
     if (w->inotify < 0)
-        eb_log(EB_LOG_WARN, "files cannot be watched (inotify: %s): looking every %d s instead", strerror(errno), POLL_MS / 1000);
+        eb_log(EB_LOG_WARN, "files cannot be watched (inotify: %s): looking every %d s instead",
+               strerror(errno), POLL_MS / 1000);
     if (w->wake < 0 || pthread_create(&w->thread, NULL, watch_main, w) != 0) {
         enum eb_rc rc = EB_FAIL(reterr, EB_E_INTERNAL, "files cannot be watched: %s", strerror(errno));
         eb_close_fdp(&w->wake);
@@ -185,7 +191,8 @@ void eb_watch_set(struct eb_watch *w, const struct eb_watched *files, size_t n, 
             continue;
         watch_file(w, path);
         fresh[kept] = (struct file){path, files[i].tag, signature_of(path)};
-        /* A swap of links brings a file that is older than the swap: for what was watched already, the last look counts. */
+        /* A swap of links brings a file that is older than the swap: for what was watched already, the last
+         * look counts. */
         const struct signature *before = seen_before(w, path);
         if (before ? !same(before, &fresh[kept].seen) : changed_since(&fresh[kept].seen, since_ns)) {
             fresh[kept].seen = before ? *before : (struct signature){0};

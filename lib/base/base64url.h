@@ -1,4 +1,5 @@
-/* base64url without padding, one spelling per value: no padding, no line ends, spare bits zero (RFC 4648 s5, RFC 7515 s2). */
+/* base64url without padding, one spelling per value: no padding, no line ends, spare bits zero (RFC 4648 s5,
+ * RFC 7515 s2). */
 #ifndef EB_BASE_BASE64URL_H
 #define EB_BASE_BASE64URL_H
 
@@ -18,8 +19,8 @@ static inline size_t eb_base64url_max(size_t n) {
 /* Writes eb_base64url_len(n) characters at to; no NUL. */
 void eb_base64url_encode(char *to, const void *p, size_t n);
 /*
- * Decodes text into to, which has room for cap bytes; *ret_n is the length. EB_E_MALFORMED for any other spelling, EB_E_TOO_LARGE
- * where cap is too small.
+ * Decodes text into to, which has room for cap bytes; *ret_n is the length. EB_E_MALFORMED for any other
+ * spelling, EB_E_TOO_LARGE where cap is too small.
  */
 EB_MUSTCHECK enum eb_rc eb_base64url_decode(void *to, size_t cap, struct eb_str text, size_t *ret_n);
 

@@ -1,6 +1,7 @@
 /*
- * A growing byte buffer that latches failure: writers need no check after each call, one eb_buf_ok() at the end tells.
- * Zero-initialised ({0}) is empty. Always NUL-terminated behind n once something was written, so p can be printed.
+ * A growing byte buffer that latches failure: writers need no check after each call, one eb_buf_ok() at the
+ * end tells. Zero-initialised ({0}) is empty. Always NUL-terminated behind n once something was written, so p
+ * can be printed.
  */
 #ifndef EB_BASE_BUF_H
 #define EB_BASE_BUF_H
@@ -40,8 +41,8 @@ void eb_buf_u64(struct eb_buf *b, uint64_t v);
 void eb_buf_printf(struct eb_buf *b, const char *fmt, ...) EB_PRINTF(2, 3);
 void eb_buf_vprintf(struct eb_buf *b, const char *fmt, va_list ap) EB_PRINTF(2, 0);
 /*
- * A JSON string with quotes; control bytes escaped. Bytes that are not UTF-8 become U+FFFD, so the output is always valid JSON.
- * max > 0 caps the input bytes taken (for peer text in logs) and adds "…" where it cut.
+ * A JSON string with quotes; control bytes escaped. Bytes that are not UTF-8 become U+FFFD, so the output is
+ * always valid JSON. max > 0 caps the input bytes taken (for peer text in logs) and adds "…" where it cut.
  */
 void eb_buf_json_str(struct eb_buf *b, struct eb_str s, size_t max);
 /* base64url without padding (RFC 4648 s5) of n bytes. */

@@ -9,10 +9,9 @@ enum rc_class { DENY, UNDECIDED, LOCAL };
 static const struct {
     const char *name, *hint;
     enum rc_class class;
-} rcs[EB_RC_MAX_] = {
-    [EB_OK] = {"ok", "", DENY},
+} rcs[EB_RC_MAX_] = {[EB_OK] = {"ok", "", DENY},
 #define EB_RC_ROW(code, name_, class_, hint_) [code] = {name_, hint_, class_},
-    EB_RC_LIST(EB_RC_ROW)
+                     EB_RC_LIST(EB_RC_ROW)
 #undef EB_RC_ROW
 };
 
@@ -28,7 +27,8 @@ bool eb_rc_undecided(enum eb_rc rc) {
     return rc < EB_RC_MAX_ && rcs[rc].class == UNDECIDED;
 }
 
-enum eb_rc eb_err_set(struct eb_err *reterr, enum eb_rc rc, const char *file, int line, const char *fmt, ...) {
+enum eb_rc eb_err_set(struct eb_err *reterr, enum eb_rc rc, const char *file, int line, const char *fmt,
+                      ...) {
     if (!reterr || reterr->rc != EB_OK)
         return rc;
     reterr->rc = rc;

@@ -1,4 +1,5 @@
-/* The details of a failure: caller-owned, no allocation; filled where the fault is found, the first one wins. */
+/* The details of a failure: caller-owned, no allocation; filled where the fault is found, the first one wins.
+ */
 #ifndef EB_BASE_ERR_H
 #define EB_BASE_ERR_H
 

@@ -50,7 +50,8 @@ enum eb_rc eb_file_write(const char *path, struct eb_str bytes, mode_t mode, str
     eb_buf_printf(&temp, "%s.new-%ld", path, (long)getpid());
     if (!eb_buf_ok(&temp))
         return EB_FAIL(reterr, EB_E_NOMEM, "%s: out of memory", path);
-    /* Process ids come again, in a container at each start: what one that was killed left behind must not stop this one. */
+    /* Process ids come again, in a container at each start: what one that was killed left behind must not
+     * stop this one. */
     (void)unlink(temp.p);
     eb_auto_fd int fd = open(temp.p, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
     if (fd < 0)

@@ -14,8 +14,8 @@ void eb_findings_done(struct eb_findings *f) {
     *f = (struct eb_findings){0};
 }
 
-void eb_findings_add(struct eb_findings *f, enum eb_severity severity, const char *file, size_t line, const char *path,
-                     const char *mend, const char *fmt, ...) {
+void eb_findings_add(struct eb_findings *f, enum eb_severity severity, const char *file, size_t line,
+                     const char *path, const char *mend, const char *fmt, ...) {
     if (severity == EB_ERROR)
         f->errors++;
     else
@@ -50,7 +50,8 @@ void eb_findings_print(const struct eb_findings *f, struct eb_buf *to) {
             eb_buf_printf(to, "%s:", it->file);
         if (it->line)
             eb_buf_printf(to, "%zu:", it->line);
-        eb_buf_printf(to, "%s%s: ", it->file || it->line ? " " : "", it->severity == EB_ERROR ? "error" : "warning");
+        eb_buf_printf(to, "%s%s: ", it->file || it->line ? " " : "",
+                      it->severity == EB_ERROR ? "error" : "warning");
         if (it->path && it->path[0])
             eb_buf_printf(to, "%s: ", it->path);
         eb_buf_z(to, it->text ? it->text : "out of memory");

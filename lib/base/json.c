@@ -66,5 +66,6 @@ enum eb_json_have eb_json_get_epoch(const json_t *obj, const char *key, int64_t 
         *ret_s = (int64_t)json_integer_value(v);
         return EB_JSON_OK;
     }
-    return json_is_real(v) && eb_num_epoch(json_real_value(v), ret_s) == EB_OK ? EB_JSON_OK : EB_JSON_WRONG_TYPE;
+    return json_is_real(v) && eb_num_epoch(json_real_value(v), ret_s) == EB_OK ? EB_JSON_OK
+                                                                               : EB_JSON_WRONG_TYPE;
 }

@@ -1,6 +1,6 @@
 /*
- * Strict JSON for outside bytes, read into a jansson tree: duplicate keys, bytes behind the value, invalid UTF-8, U+0000 and input over
- * the given size are refused. Getters tell a missing member from a mistyped one.
+ * Strict JSON for outside bytes, read into a jansson tree: duplicate keys, bytes behind the value, invalid
+ * UTF-8, U+0000 and input over the given size are refused. Getters tell a missing member from a mistyped one.
  */
 #ifndef EB_BASE_JSON_H
 #define EB_BASE_JSON_H
@@ -16,10 +16,11 @@
 #define EB_JSON_DEPTH 32
 
 /*
- * Reads text (at most max bytes) as an object. *ret_root is a new reference. EB_E_TOO_LARGE, EB_E_MALFORMED (with line and column in
- * the text, never the bytes themselves), EB_E_NOMEM.
+ * Reads text (at most max bytes) as an object. *ret_root is a new reference. EB_E_TOO_LARGE, EB_E_MALFORMED
+ * (with line and column in the text, never the bytes themselves), EB_E_NOMEM.
  */
-EB_MUSTCHECK enum eb_rc eb_json_object(struct eb_str text, size_t max, json_t **ret_root, struct eb_err *reterr);
+EB_MUSTCHECK enum eb_rc eb_json_object(struct eb_str text, size_t max, json_t **ret_root,
+                                       struct eb_err *reterr);
 
 /* A member's text, borrowed from obj; {NULL, 0} where it is missing or no string. */
 struct eb_str eb_json_str(const json_t *obj, const char *key);

@@ -141,7 +141,8 @@ static bool escape(struct parser *s) {
 static bool string(struct parser *s, struct eb_str *ret) {
     const char *from = s->p;
     bool escaped = false, wide = false;
-    s->scratch.n = 0; /* wiped once, at the end: wiping it for every string would cost the square of the input */
+    s->scratch.n =
+        0; /* wiped once, at the end: wiping it for every string would cost the square of the input */
     for (;;) {
         s->p = plain_run(s->p, s->end);
         if (s->p == s->end || (unsigned char)*s->p < 0x20)

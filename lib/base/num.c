@@ -26,7 +26,7 @@ static int64_t unit_ns(struct eb_str unit) {
     static const struct {
         const char *name;
         int64_t ns;
-    } units[] = {{"ns", 1},          {"us", 1000},         {"\xc2\xb5s", 1000},      {"ms", 1000000},
+    } units[] = {{"ns", 1},         {"us", 1000},         {"\xc2\xb5s", 1000},   {"ms", 1000000},
                  {"s", 1000000000}, {"m", 60000000000LL}, {"h", 3600000000000LL}};
     for (size_t i = 0; i < EB_COUNT_OF(units); i++)
         if (eb_str_eqz(unit, units[i].name))
@@ -43,7 +43,8 @@ static bool take_part(struct eb_str *s, int64_t *ns) {
     int64_t whole = 0, fraction = 0, scale = 1;
     size_t at = 0, digits = 0;
     for (; at < s->n && is_digit(s->p[at]); at++, digits++)
-        if (__builtin_mul_overflow(whole, 10, &whole) || __builtin_add_overflow(whole, s->p[at] - '0', &whole))
+        if (__builtin_mul_overflow(whole, 10, &whole) ||
+            __builtin_add_overflow(whole, s->p[at] - '0', &whole))
             return false;
     if (at < s->n && s->p[at] == '.') {
         for (at++; at < s->n && is_digit(s->p[at]); at++, digits++) {

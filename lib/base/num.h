@@ -10,11 +10,13 @@
 /* Decimal integer within [min, max]; EB_E_INVALID else. */
 EB_MUSTCHECK enum eb_rc eb_num_i64(struct eb_str text, int64_t min, int64_t max, int64_t *ret);
 /*
- * A duration as Go writes it: one or more of number+unit with units ns us ms s m h (`1h30m`, `250ms`, `1.5s`), or a plain number of
- * seconds; 0 alone too. Result in nanoseconds, 0..~292 years; EB_E_INVALID else.
+ * A duration as Go writes it: one or more of number+unit with units ns us ms s m h (`1h30m`, `250ms`,
+ * `1.5s`), or a plain number of seconds; 0 alone too. Result in nanoseconds, 0..~292 years; EB_E_INVALID
+ * else.
  */
 EB_MUSTCHECK enum eb_rc eb_num_duration(struct eb_str text, int64_t *ret_ns);
-/* A finite JSON number of seconds since the epoch as whole seconds, rounded down; NaN, negative and huge (over 2^53) are EB_E_INVALID. */
+/* A finite JSON number of seconds since the epoch as whole seconds, rounded down; NaN, negative and huge
+ * (over 2^53) are EB_E_INVALID. */
 EB_MUSTCHECK enum eb_rc eb_num_epoch(double seconds, int64_t *ret_s);
 
 #endif

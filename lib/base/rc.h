@@ -1,7 +1,7 @@
 /*
- * The result codes of the whole project. A code's name is stable: it is the `reason` of log lines and the label of metrics.
- *   class: DENY, the peer is refused for what it sent; UNDECIDED, we could not find out, the peer is refused too;
- *   LOCAL, a fault of our own input (configuration, files, memory).
+ * The result codes of the whole project. A code's name is stable: it is the `reason` of log lines and the
+ * label of metrics. class: DENY, the peer is refused for what it sent; UNDECIDED, we could not find out, the
+ * peer is refused too; LOCAL, a fault of our own input (configuration, files, memory).
  */
 #ifndef EB_BASE_RC_H
 #define EB_BASE_RC_H
@@ -44,7 +44,7 @@
     X(EB_E_MISSING_CLAIM, "missing_claim", DENY, "the token lacks a claim that the text names")              \
     X(EB_E_MISSING_SCOPE, "missing_scope", DENY, "the entry's required_scope is not in the token")           \
     X(EB_E_ID_TOKEN, "id_token", DENY, "an ID token was sent; send the access token")                        \
-    X(EB_E_TOKEN_TYPE, "token_type", DENY, "a refresh, logout or other token; send the access token")      \
+    X(EB_E_TOKEN_TYPE, "token_type", DENY, "a refresh, logout or other token; send the access token")        \
     X(EB_E_CRIT_HEADER, "crit_header", DENY, "the token demands an extension (crit)")                        \
     /* certificates */                                                                                       \
     X(EB_E_CERT_UNTRUSTED, "cert_untrusted", DENY, "the chain does not end in mtls.ca-path")                 \

@@ -64,7 +64,8 @@ enum eb_rc eb_secret_read_file(const char *path, size_t max, struct eb_secret **
         n += (size_t)got;
     }
     if (n > max)
-        return EB_FAIL(reterr, EB_E_TOO_LARGE, "%s: longer than %zu bytes, too long for what it should hold", path, max);
+        return EB_FAIL(reterr, EB_E_TOO_LARGE, "%s: longer than %zu bytes, too long for what it should hold",
+                       path, max);
     struct eb_str text = eb_str_trim(eb_str_n(p, n));
     if (text.n == 0)
         return EB_FAIL(reterr, EB_E_INVALID, "%s: the file is empty", path);

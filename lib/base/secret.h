@@ -1,4 +1,5 @@
-/* Secret bytes in guarded memory (sodium_malloc): locked where the limits allow, not dumped, wiped when freed. */
+/* Secret bytes in guarded memory (sodium_malloc): locked where the limits allow, not dumped, wiped when
+ * freed. */
 #ifndef EB_BASE_SECRET_H
 #define EB_BASE_SECRET_H
 
@@ -17,10 +18,11 @@ void eb_secret_free(struct eb_secret *s);
 /* The bytes, borrowed; not NUL-terminated. */
 struct eb_str eb_secret_get(const struct eb_secret *s);
 /*
- * Reads a file of at most max bytes, without the blanks and line ends around it. EB_E_IO names the path and the cause; EB_E_INVALID for
- * an empty one.
+ * Reads a file of at most max bytes, without the blanks and line ends around it. EB_E_IO names the path and
+ * the cause; EB_E_INVALID for an empty one.
  */
-EB_MUSTCHECK enum eb_rc eb_secret_read_file(const char *path, size_t max, struct eb_secret **ret, struct eb_err *reterr);
+EB_MUSTCHECK enum eb_rc eb_secret_read_file(const char *path, size_t max, struct eb_secret **ret,
+                                            struct eb_err *reterr);
 
 EB_DEFINE_CLEANUP(struct eb_secret, eb_secret_free);
 

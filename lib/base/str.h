@@ -13,7 +13,8 @@ struct eb_str {
 
 #define EB_STR(literal) ((struct eb_str){"" literal, sizeof(literal) - 1})
 #define EB_STR_NONE ((struct eb_str){NULL, 0})
-/* For printf: "%.*s", EB_STR_ARG(s). s is evaluated several times: no call. Clamp lengths of peer text before. */
+/* For printf: "%.*s", EB_STR_ARG(s). s is evaluated several times: no call. Clamp lengths of peer text
+ * before. */
 #define EB_STR_ARG(s) (int)(s).n, (s).p ? (s).p : ""
 
 static inline struct eb_str eb_str(const char *z) {
@@ -40,8 +41,9 @@ static inline bool eb_str_has(struct eb_str s, char c) {
 /* The slice without blanks, tabs and line ends at both sides. */
 struct eb_str eb_str_trim(struct eb_str s);
 /*
- * Cuts *rest at the first sep and returns the piece before it; *rest moves behind sep. Without a sep the whole is returned and *rest
- * becomes {NULL, 0}. Loop: `while (rest.p) { piece = eb_str_cut(&rest, ','); … }`.
+ * Cuts *rest at the first sep and returns the piece before it; *rest moves behind sep. Without a sep the
+ * whole is returned and *rest becomes {NULL, 0}. Loop: `while (rest.p) { piece = eb_str_cut(&rest, ','); …
+ * }`.
  */
 struct eb_str eb_str_cut(struct eb_str *rest, char sep);
 /* A NUL-terminated copy, caller frees; NULL when out of memory. */

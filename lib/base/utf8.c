@@ -17,7 +17,8 @@ size_t eb_utf8_char(struct eb_str s) {
             return 0;
         cp = cp << 6 | (u[i] & 0x3f);
     }
-    if ((len == 3 && cp < 0x800) || (len == 4 && (cp < 0x10000 || cp > 0x10ffff)) || (cp >= 0xd800 && cp <= 0xdfff))
+    if ((len == 3 && cp < 0x800) || (len == 4 && (cp < 0x10000 || cp > 0x10ffff)) ||
+        (cp >= 0xd800 && cp <= 0xdfff))
         return 0;
     return len;
 }
@@ -38,7 +39,8 @@ bool eb_utf8_has_control(struct eb_str s) {
         unsigned char c = (unsigned char)s.p[i];
         if (c < 0x20 || c == 0x7f)
             return true;
-        if (c == 0xc2 && i + 1 < s.n && (unsigned char)s.p[i + 1] >= 0x80 && (unsigned char)s.p[i + 1] <= 0x9f)
+        if (c == 0xc2 && i + 1 < s.n && (unsigned char)s.p[i + 1] >= 0x80 &&
+            (unsigned char)s.p[i + 1] <= 0x9f)
             return true;
     }
     return false;

@@ -202,8 +202,8 @@ static enum eb_rc take_claims(struct eb_auth_request *r, struct eb_err *reterr) 
         rc = check_key(t->sub, EB_NKEY_ACCOUNT, "sub", EB_E_REQ_MALFORMED, reterr);
     if (rc != EB_OK)
         return rc;
-    if (t->iat == 0 || t->exp < t->iat)
-        return EB_FAIL(reterr, EB_E_REQ_MALFORMED, "iat and exp: missing, or exp before iat");
+    if (t->iat == 0 || t->exp == 0)
+        return EB_FAIL(reterr, EB_E_REQ_MALFORMED, "iat and exp: one is missing");
     if (eb_json_get_str(t->nats, "request_nonce", &nonce) == EB_JSON_WRONG_TYPE)
         return EB_FAIL(reterr, EB_E_REQ_MALFORMED, "request_nonce: not a string");
     if (!tags_ok(t->nats))

@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 program=${1:-$(find build build-* -maxdepth 2 -path '*/eventbus/eventbus' -type f -executable -printf '%T@ %p\n' 2>/dev/null |
-    sort -rn | sed -n '1s/^[^ ]* //p')}
+    sort -rn | sed -n '1s/^[^ ]* //p' || true)}
 [ -x "$program" ] || { echo "no eventbus found: run make build first"; exit 1; }
 
 status=0

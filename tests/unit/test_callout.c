@@ -236,7 +236,6 @@ static void hostile(void **state) {
         {{.times = ""}, NULL, EB_E_REQ_MALFORMED, "iat and exp"},
         {{.times = "\"iat\":1700000000,"}, NULL, EB_E_REQ_MALFORMED, "iat and exp"},
         {{.times = "\"exp\":1700000000,"}, NULL, EB_E_REQ_MALFORMED, "iat and exp"},
-        {{.times = "\"iat\":1700000001,\"exp\":1700000000,"}, NULL, EB_E_REQ_MALFORMED, "iat and exp"},
         {{.times = "\"iat\":1700000000,\"exp\":1e300,"}, NULL, EB_E_REQ_MALFORMED, "exp"},
         {{.more = ",\"request_nonce\":1"}, NULL, EB_E_REQ_MALFORMED, "request_nonce"},
         {{.more = ",\"tags\":\"a\""}, NULL, EB_E_REQ_MALFORMED, "tags"},

@@ -3,10 +3,12 @@
 
 /* "CN=", … as the permissions document writes them, in the order of enum eb_cert_id_kind. */
 static const char *const id_prefixes[] = {
-    [EB_ID_CN] = "CN=", [EB_ID_EMAIL] = "EMAIL=", [EB_ID_DNS] = "DNS=", [EB_ID_URI] = "URI=", [EB_ID_O] = "O=", [EB_ID_OU] = "OU=",
+    [EB_ID_CN] = "CN=",   [EB_ID_EMAIL] = "EMAIL=", [EB_ID_DNS] = "DNS=",
+    [EB_ID_URI] = "URI=", [EB_ID_O] = "O=",         [EB_ID_OU] = "OU=",
 };
 
-/* The server lists one chain per way to a root; the first is as good as any, since we build our own from what it holds. */
+/* The server lists one chain per way to a root; the first is as good as any, since we build our own from what
+ * it holds. */
 static size_t first_chain(const json_t *chains, struct eb_str to[EB_CERT_CHAIN]) {
     const json_t *chain = json_array_get(chains, 0);
     size_t n = 0;

@@ -73,6 +73,7 @@ class Site:
         texts = {}
         with contextlib.suppress(OSError):
             texts["/metrics"] = self.metrics().text
+        gone = self.died()
         self.bus("down", check=check)
         for path in [*self.run_dir.glob("*/log/*.log*"), *self.run_dir.glob("idp/*.log*")]:
             text = path.read_text(errors="replace")
@@ -87,7 +88,20 @@ class Site:
         if check:
             assert not leaks, "secrets in logs:\n" + "\n".join(leaks)
             panics = [w for w, text in texts.items() if "Sanitizer:" in text or "runtime error:" in text]
+            assert not gone, f"ended by themselves: {gone}\n" + self.log.text()[-4000:]
             assert not panics, "sanitizer reports in " + ", ".join(panics) + "\n" + "\n".join(texts[w][-6000:] for w in panics)
+
+    def died(self):
+        """Processes that were started and neither stopped nor started again, but are not there."""
+        found = []
+        for record in (self.run_dir / "pids").glob("*"):
+            try:
+                stat = Path(f"/proc/{record.read_text().split()[0]}/stat").read_text()
+            except OSError:
+                stat = ") Z"
+            if stat.rpartition(")")[2].split()[0] == "Z":
+                found.append(record.name)
+        return found
 
     # --- keys and files ------------------------------------------------------------------------------------------
     def key(self, name):

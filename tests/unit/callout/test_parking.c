@@ -157,6 +157,16 @@ static void without_any_keys(void **state) {
     assert_int_equal(a.outcome, EB_ANSWER);
     assert_int_equal(a.reason, EB_E_KEYS_UNAVAILABLE);
     fx_answer_done(&a);
+    /* What no key could make good is refused at once. */
+    char claims[200];
+    (void)snprintf(claims, sizeof claims,
+                   "{\"iss\":\"" FX_ISS "\",\"aud\":\"" FX_AUD "\",\"azp\":\"app\",\"exp\":%lld}",
+                   (long long)eb_wall_s() + 600);
+    mint_hs256(&t, "{\"alg\":\"HS256\",\"kid\":\"new\"}", claims, "secret", 6);
+    a = ask(&w, t.p, false);
+    assert_int_equal(a.outcome, EB_ANSWER);
+    assert_int_equal(a.reason, EB_E_ALG_NOT_ALLOWED);
+    fx_answer_done(&a);
     /* Another kind of client is not held up by it. */
     a = fx_ask(&w, &(struct fx_request){.user = "u"});
     assert_int_equal(a.reason, EB_E_UNRECOGNIZED);
