@@ -71,7 +71,7 @@ class Publisher:
             assert self.client.paho.publish(topic, payload, qos, retain).rc == 0
         end = time.monotonic() + 4 * PATIENCE
         with self.change:
-            assert self.change.wait_for(lambda: self.left <= 0 or self.client.closed.is_set(), end - time.monotonic()), f"{self.left} rows unacknowledged"
+            assert self.change.wait_for(lambda: self.left <= 0 or self.client.closed.is_set(), end - time.monotonic()), f"{self.left} left"
         assert not self.client.closed.is_set()
 
 

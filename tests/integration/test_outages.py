@@ -1,4 +1,4 @@
-"""What breaks and comes back: the identity provider, a nats-server, the service itself, its own user. It recovers by itself, with no wrong verdict."""
+"""What breaks and comes back: the identity provider, a nats-server, the service, its own user. It recovers by itself, with no wrong verdict."""
 import asyncio
 import contextlib
 import json

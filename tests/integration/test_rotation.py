@@ -19,7 +19,8 @@ def reconfigured(site, **settings):
     site.bus.configure(**settings)
     site.bus("generate")
     if own.read_text() != before:
-        until(lambda: [line for line in site.log.since(offset) if line["msg"].startswith("reloaded")], lambda: f"the reload: {site.log.since(offset)}")
+        until(lambda: [line for line in site.log.since(offset) if line["msg"].startswith("reloaded")],
+              lambda: f"the reload: {site.log.since(offset)}")
         assert not [line for line in site.log.since(offset) if line["level"] == "error"]
 
 

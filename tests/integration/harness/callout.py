@@ -55,7 +55,7 @@ class Asker:
         self.inbox = f"$SYS._INBOX.{token_id()}"
         self.leaf.subscribe(self.inbox + ".>")
 
-    def claims(self, client=None, connect=None, tls=None, *, change=None, budget=5, sealed=True):
+    def claims(self, client=None, connect=None, tls=None, *, change=None, budget=50, sealed=True):
         """The claims of a request. change(claims) may spoil them before they are signed."""
         now = int(time.time())
         server = {"name": self.name, "host": self.site.address, "id": self.key.public, "version": "2.15.2"}

@@ -22,6 +22,7 @@ static struct {
     unsigned status;
     int redirects;    /* that many before the answer */
     const char *away; /* where to redirect instead, NULL = here */
+    bool endless;     /* a body that never ends */
     bool hang;        /* never answers */
     _Atomic int requests;
 } idp = {.mutex = PTHREAD_MUTEX_INITIALIZER};
@@ -33,6 +34,13 @@ static ssize_t never(void *cls, uint64_t pos, char *to, size_t max) {
     (void)max;
     (void)poll(NULL, 0, 20);
     return 0;
+}
+
+static ssize_t for_ever(void *cls, uint64_t pos, char *to, size_t max) {
+    (void)cls;
+    (void)pos;
+    memset(to, ' ', max);
+    return (ssize_t)max;
 }
 
 static enum MHD_Result on_http(void *cls, struct MHD_Connection *conn, const char *url, const char *method,
@@ -49,8 +57,9 @@ static enum MHD_Result on_http(void *cls, struct MHD_Connection *conn, const cha
     (void)sscanf(url, "/r%d", &at);
     struct MHD_Response *r;
     unsigned status = idp.status;
-    if (idp.hang) {
-        r = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 1024, never, NULL, NULL);
+    if (idp.hang || idp.endless) {
+        r = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 32768, idp.hang ? never : for_ever, NULL,
+                                              NULL);
         status = 200;
     } else if (at < idp.redirects || (idp.away && idp.redirects)) {
         char to[200];
@@ -145,7 +154,7 @@ static int each_down(void **state) {
     source = NULL;
     idp.redirects = 0;
     idp.away = NULL;
-    idp.hang = false;
+    idp.hang = idp.endless = false;
     if (!idp.daemon)
         idp_up();
     return 0;
@@ -271,6 +280,19 @@ static void bad_answers_keep_the_old_set(void **state) {
     eb_keysource_poke(source);
     wait_done((int)EB_COUNT_OF(rows) + 2);
     assert_true(has("b"));
+}
+
+/* No length told, and no end: it is cut off at the limit, not when the time is up. */
+static void an_endless_answer_is_cut_off(void **state) {
+    (void)state;
+    start(3600000, NULL);
+    wait_done(1);
+    idp.endless = true;
+    int64_t before = eb_mono_ns();
+    eb_keysource_poke(source);
+    wait_done(2);
+    assert_true(eb_mono_ns() - before < INT64_C(4000000000));
+    assert_true(has("a"));
 }
 
 static void redirects(void **state) {
@@ -411,6 +433,7 @@ int main(void) {
         TEST(unknown_kids_fetch_once_in_ten_seconds),
         TEST(everyone_waits_for_one_fetch),
         TEST(bad_answers_keep_the_old_set),
+        TEST(an_endless_answer_is_cut_off),
         TEST(redirects),
         TEST(plain_redirects_need_allow_http),
         TEST(down_then_up),
