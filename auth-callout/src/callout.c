@@ -149,7 +149,8 @@ static void note_budget(int64_t budget_ns) {
 static enum eb_rc budget_of(const struct eb_auth_request *r, int64_t *ret_ns, struct eb_err *reterr) {
     if (r->jwt.exp <= 0 || r->jwt.iat <= 0)
         return EB_FAIL(reterr, EB_E_REQ_MALFORMED, "iat or exp is missing");
-    /* An overloaded nats-server takes so long to write the request that exp is not behind iat: no time is left. */
+    /* An overloaded nats-server takes so long to write the request that exp is not behind iat: no time is
+     * left. */
     int64_t s = r->jwt.exp > r->jwt.iat ? r->jwt.exp - r->jwt.iat : 0;
     *ret_ns = (s > BUDGET_MAX_S ? BUDGET_MAX_S : s) * SECOND_NS;
     return EB_OK;

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/doc.h"
 #include "base/nearest.h"
@@ -289,6 +290,12 @@ static enum eb_rc file_map(struct eb_config *c, struct eb_doc *doc, const char *
     }
 }
 
+/* A file without a single byte is half written rather than meant; one of comments is fine. */
+static bool has_no_bytes(const char *path) {
+    struct stat st;
+    return stat(path, &st) == 0 && st.st_size == 0;
+}
+
 static void load_file(struct eb_config *c, const char *path, bool may_be_absent, struct eb_findings *f) {
     if (may_be_absent && access(path, F_OK) != 0)
         return;
@@ -303,9 +310,10 @@ static void load_file(struct eb_config *c, const char *path, bool may_be_absent,
         rc = file_map(c, doc, "", seen, f, &err);
         if (rc == EB_OK) /* nothing may follow: a second document would be passed over */
             rc = eb_doc_next(doc, &first, &err);
-    } else if (rc == EB_OK && first.kind != EB_DOC_END && !eb_doc_is_null(&first)) {
+    } else if (rc == EB_OK && ((first.kind != EB_DOC_END && !eb_doc_is_null(&first)) || has_no_bytes(path))) {
         struct source src = {path, first.line, NULL};
-        finding(f, &src, NULL, "write `key: value` lines; `auth-callout generate-config` shows them",
+        finding(f, &src, NULL,
+                "write `key: value` lines (`auth-callout generate-config` shows them), or {} for no setting",
                 "the file holds no mapping");
     }
     if (rc != EB_OK)

@@ -11,7 +11,7 @@
 #include "metrics.h"
 
 /* What one peer may cost. */
-enum { CONNECTIONS_MAX = 64, CONNECTION_MEMORY = 8192, IDLE_TIMEOUT_S = 10 };
+enum { CONNECTIONS_MAX = 64, CONNECTIONS_PER_PEER = 16, CONNECTION_MEMORY = 8192, IDLE_TIMEOUT_S = 10 };
 
 struct eb_health {
     struct eb_health_options opt;
@@ -82,8 +82,9 @@ static enum eb_rc start_on(struct eb_health *h, const struct sockaddr *address, 
     unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_EPOLL | (v6 ? MHD_USE_DUAL_STACK : 0);
     h->daemon = MHD_start_daemon(
         flags, (uint16_t)h->opt.port, NULL, NULL, on_request, h, MHD_OPTION_SOCK_ADDR, address,
-        MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-        (size_t)CONNECTION_MEMORY, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_TIMEOUT_S, MHD_OPTION_END);
+        MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
+        (unsigned)CONNECTIONS_PER_PEER, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
+        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_TIMEOUT_S, MHD_OPTION_END);
     if (h->daemon)
         return EB_OK;
     return EB_FAIL(reterr, EB_E_IO, "cannot listen on %s port %d: %s",

@@ -24,8 +24,9 @@ enum {
     REBUILD_MAX_MS = 5000,
     CONFIRM_TIMEOUT_MS = 2000,
     CONFIRM_RETRY_MS = 1000,
-    LIBRARY_END_MS = 1000, /* for the threads of nats.c to end at the stop */
-    DOWN_TOLD_MS = 2000,   /* a link that is down this long is told in the log and by /readyz */
+    PENDING_BYTES = 16 << 20, /* of requests that nats.c may hold for us on a link */
+    LIBRARY_END_MS = 1000,    /* for the threads of nats.c to end at the stop */
+    DOWN_TOLD_MS = 2000,      /* a link that is down this long is told in the log and by /readyz */
     TROUBLE_MAX = 400,
 };
 
@@ -70,6 +71,8 @@ static int64_t next_pause_ms(struct link *k) {
 static void note(struct link *k, enum link_state state, const char *trouble) {
     struct eb_links *l = k->all;
     EB_LOCKED(&l->mutex);
+    if (state == LINK_CONFIRMED && k->state != LINK_CONNECTED)
+        return; /* lost again while the server's word was under way */
     if (k->state == LINK_CONFIRMED && state != LINK_CONFIRMED)
         eb_count(EB_C_LINK_LOST);
     k->state = state;
@@ -219,7 +222,7 @@ static natsStatus subscribe(struct link *k, natsConnection *nc, natsSubscription
     const struct eb_links_options *opt = &k->all->opt;
     natsStatus s = natsConnection_QueueSubscribe(ret_sub, nc, EB_LINK_SUBJECT, EB_LINK_QUEUE, on_message, k);
     if (s == NATS_OK)
-        s = natsSubscription_SetPendingLimits(*ret_sub, (int)opt->pending, -1);
+        s = natsSubscription_SetPendingLimits(*ret_sub, (int)opt->pending, PENDING_BYTES);
     for (size_t i = 0; s == NATS_OK && k->query_subs && i < opt->queries_n; i++) {
         eb_auto_free char *subject = eb_str_dup(opt->queries[i]);
         s = subject ? natsConnection_Subscribe(&k->query_subs[i], nc, subject, on_query, k) : NATS_NO_MEMORY;
@@ -321,7 +324,8 @@ static void check(struct link *k) {
     {
         EB_LOCKED(&k->all->mutex);
         (void)snprintf(k->all->trouble, sizeof k->all->trouble, "%s", trouble);
-        k->due_ns = eb_mono_ns() + CONFIRM_RETRY_MS * MS_NS;
+        if (k->state == LINK_CONNECTED)
+            k->due_ns = eb_mono_ns() + CONFIRM_RETRY_MS * MS_NS;
     }
     if (!k->told)
         log_link(EB_LOG_ERROR, k, "the server did not confirm the subscription", trouble);
@@ -413,12 +417,13 @@ enum eb_rc eb_links_start(const struct eb_links_options *opt, struct eb_links **
     }
     /* One link answers service queries, so that a process shows once. */
     l->links[0].query_subs = calloc(opt->queries_n + 1, sizeof(natsSubscription *));
+    *ret = l; /* before any request can come */
     l->supervised = l->links[0].query_subs && pthread_create(&l->supervisor, NULL, supervisor_main, l) == 0;
     if (!l->supervised) {
+        *ret = NULL;
         eb_links_stop(l);
         return EB_FAIL(reterr, EB_E_INTERNAL, "no thread for the links: %s", strerror(errno));
     }
-    *ret = l;
     return EB_OK;
 }
 

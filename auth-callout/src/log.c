@@ -1,6 +1,7 @@
 #include "log.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -50,8 +51,17 @@ static void write_out(struct eb_str bytes) {
         ssize_t put = write(STDERR_FILENO, bytes.p, bytes.n);
         if (put < 0 && errno == EINTR)
             continue;
-        if (put < 0)
-            return; /* nowhere left to tell */
+        if (put < 0 && errno == EAGAIN) {
+            struct pollfd fd = {.fd = STDERR_FILENO, .events = POLLOUT};
+            (void)poll(&fd, 1, -1);
+            continue;
+        }
+        if (put < 0) { /* nowhere left to tell but the metric */
+            for (size_t i = 0; i < bytes.n; i++)
+                if (bytes.p[i] == '\n')
+                    atomic_fetch_add(&dropped, 1);
+            return;
+        }
         bytes = eb_str_n(bytes.p + put, bytes.n - (size_t)put);
     }
 }
@@ -147,6 +157,8 @@ static void submit(struct eb_str line) {
         } else {
             bool was_empty = writer.waiting.n == 0;
             eb_buf_str(&writer.waiting, line);
+            if (!eb_buf_ok(&writer.waiting))
+                atomic_fetch_add(&dropped, 1);
             if (was_empty)
                 (void)pthread_cond_signal(&writer.wake);
         }

@@ -12,6 +12,7 @@
 #include "login.h"
 #include "metrics.h"
 #include "micro.h"
+#include "natsjwt/callout.h"
 #include "park.h"
 #include "queue.h"
 
@@ -22,6 +23,10 @@ enum { LEAVE_MS = 2000, WORKERS_MAX = 256 };
 /* nats.c hands each destroyed message to a thread that it wakes for it: a worker destroys several together.
  */
 enum { SPENT_MAX = 32 };
+/* Bytes of requests that may be held at a time. */
+#define HELD_MAX ((size_t)32 << 20)
+/* A worker's buffer that grew beyond this is given back. */
+#define SCRATCH_KEPT ((size_t)64 << 10)
 
 struct job {
     natsMsg *msg;
@@ -39,6 +44,7 @@ struct worker {
 };
 
 struct eb_service {
+    _Atomic size_t held;  /* bytes of requests between arrival and release */
     struct eb_view start; /* settings that need a restart are read from here */
     struct eb_callout callout;
     struct eb_queue *queue;
@@ -51,14 +57,20 @@ struct eb_service {
     size_t workers_n;
 };
 
-static void job_free(struct job *job) {
-    natsMsg_Destroy(job->msg);
+/* Every message that was taken by on_request ends here. */
+static void release(struct eb_service *s, natsMsg *msg) {
+    atomic_fetch_sub(&s->held, (size_t)natsMsg_GetDataLength(msg));
+    natsMsg_Destroy(msg);
+}
+
+static void job_free(struct eb_service *s, struct job *job) {
+    release(s, job->msg);
     free(job);
 }
 
 static void destroy_spent(struct worker *w) {
     for (size_t i = 0; i < w->spent_n; i++)
-        natsMsg_Destroy(w->spent[i]);
+        release(w->service, w->spent[i]);
     w->spent_n = 0;
 }
 
@@ -74,18 +86,46 @@ static void submit(struct eb_service *s, struct job *job) {
     if (!dropped)
         return;
     eb_callout_note_drop(EB_C_DROPPED_FULL);
-    job_free(dropped);
+    job_free(s, dropped);
+}
+
+/*
+ * What a client sends as user and password comes several times over in its request, so a few connections
+ * could fill the memory: requests are bounded in bytes as well as in number.
+ */
+static enum eb_rc take_in(struct eb_service *s, const natsMsg *msg) {
+    size_t n = (size_t)natsMsg_GetDataLength(msg);
+    if (!natsMsg_GetReply(msg))
+        return EB_E_REQ_MALFORMED;
+    if (n > EB_REQUEST_MAX)
+        return EB_E_TOO_LARGE;
+    if (atomic_fetch_add(&s->held, n) + n <= HELD_MAX)
+        return EB_OK;
+    atomic_fetch_sub(&s->held, n);
+    eb_callout_note_drop(EB_C_DROPPED_FULL);
+    return EB_E_NOMEM;
 }
 
 /* On a thread of nats.c: only hands on. */
 static void on_request(void *ctx, natsMsg *msg, size_t link) {
     struct eb_service *s = ctx;
     eb_count(EB_C_REQUESTS);
-    struct job *job = natsMsg_GetReply(msg) ? malloc(sizeof *job) : NULL;
+    enum eb_rc rc = take_in(s, msg);
+    if (rc != EB_OK) {
+        if (rc != EB_E_NOMEM) {
+            eb_count(EB_C_ERRORS);
+            eb_count_invalid(rc);
+            eb_log(EB_LOG_WARN, "a request without a reply subject, or too large: %s, %d bytes",
+                   eb_rc_name(rc), natsMsg_GetDataLength(msg));
+        }
+        natsMsg_Destroy(msg);
+        return;
+    }
+    struct job *job = malloc(sizeof *job);
     if (!job) {
         eb_count(EB_C_ERRORS);
-        eb_count_invalid(natsMsg_GetReply(msg) ? EB_E_NOMEM : EB_E_REQ_MALFORMED);
-        natsMsg_Destroy(msg);
+        eb_count_invalid(EB_E_NOMEM);
+        release(s, msg);
         return;
     }
     *job = (struct job){msg, link, eb_mono_ns(), false};
@@ -143,6 +183,8 @@ static void run_job(struct worker *w, struct job *job, struct eb_callout_scratch
         eb_count(EB_C_PUBLISH_FAILURES);
         eb_log(EB_LOG_WARN, "an answer could not be sent: no link to NATS is up");
     }
+    if (scratch->plain.cap > SCRATCH_KEPT)
+        eb_buf_done(&scratch->plain);
     retire(w, job);
 }
 
@@ -347,10 +389,12 @@ void eb_service_stop(struct eb_service *s) {
         eb_queue_close(s->queue);
     for (size_t i = 0; i < s->workers_n; i++)
         (void)pthread_join(s->workers[i].thread, NULL);
-    eb_keysource_stop(s->callout.keys);
-    eb_links_stop(s->links);
+    /* /readyz and /metrics look at the keys, the links and the queue: nobody may ask any more when these go.
+     */
     eb_health_stop(s->health);
     eb_health_stop(s->metrics);
+    eb_keysource_stop(s->callout.keys);
+    eb_links_stop(s->links);
     eb_park_free(s->park);
     eb_queue_free(s->queue);
     eb_micro_done(&s->micro);

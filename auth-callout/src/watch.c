@@ -184,8 +184,12 @@ static const struct signature *seen_before(const struct eb_watch *w, const char 
 void eb_watch_set(struct eb_watch *w, const struct eb_watched *files, size_t n, int64_t since_ns) {
     EB_LOCKED(&w->mutex);
     struct file *fresh = calloc(n + 1, sizeof *fresh);
+    if (!fresh) {
+        eb_log(EB_LOG_ERROR, "out of memory: new files are not watched, the old list stays");
+        return;
+    }
     size_t kept = 0;
-    for (size_t i = 0; fresh && i < n; i++) {
+    for (size_t i = 0; i < n; i++) {
         char *path = eb_str_dup(eb_str(files[i].path));
         if (!path)
             continue;

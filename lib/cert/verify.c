@@ -166,6 +166,7 @@ static enum eb_rc verify_unseen(struct eb_cert_store *s, const struct eb_str *ch
         rc = fingerprint(s, der, n, found.sha256, reterr);
     if (rc != EB_OK)
         return rc;
+    found.not_after = until; /* the trust ends with the first certificate of the chain that does */
     eb_seen_add_chain(s->seen, hash, from, until, &found);
     for (int i = 0; i < sk_X509_num(others.x); i++)
         eb_seen_add_intermediate(s->seen, others.hashes[i], sk_X509_value(others.x, i));

@@ -155,13 +155,17 @@ def test_responses(site, token, nats_tls, kind, protocol):
             until(lambda: (requester.publish(subject, b"?", reply=inbox), requester.flush(), requests.received())[-1], "a request to arrive")
             responder.flush()
             requests.received()
-            second = inbox.replace("_INBOX.", "_INBOX.2")
-            answers = requester.subscribe(second)
-            requester.publish(subject, b"?", reply=second)
-            reply = requests.receive().reply
-            for i in range(3):
-                responder.publish(reply, b"%d" % i)
-            responder.refused("publish", reply)
+            for attempt in range(10):
+                second = inbox.replace("_INBOX.", f"_INBOX.{attempt}a")
+                answers = requester.subscribe(second)
+                started = time.monotonic()
+                requester.publish(subject, b"?", reply=second)
+                reply = requests.receive().reply
+                for i in range(3):
+                    responder.publish(reply, b"%d" % i)
+                responder.refused("publish", reply)
+                if time.monotonic() - started < 0.9:  # else the machine was too slow for the ttl, and says nothing about max
+                    break
             assert [answers.receive().data, answers.receive().data] == [b"0", b"1"]
             requester.flush()
             assert not answers.received()

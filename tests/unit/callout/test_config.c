@@ -267,6 +267,7 @@ static void files_that_do_not_fit(void **state) {
     static const struct {
         const char *yaml, *says;
     } rows[] = {
+        {"", "no mapping"},
         {"- a\n", "no mapping"},
         {"just text\n", "no mapping"},
         {"nats: {url: a}\nnats: {url: b}\n", "twice"},
@@ -290,7 +291,7 @@ static void files_that_do_not_fit(void **state) {
             fail_msg("%s: no \"%s\" in %s", rows[i].yaml, rows[i].says, told.p);
     }
     /* Empty ones are fine: every line of a template may be commented out. */
-    static const char *const empty[] = {"",      "# nothing\n", "---\n", "nats:\njwks:\n", "nats: {url: }\n",
+    static const char *const empty[] = {"# nothing\n", "---\n", "nats:\njwks:\n", "nats: {url: }\n",
                                         "null\n"};
     for (size_t i = 0; i < EB_COUNT_OF(empty); i++) {
         fx_write(&dir, "doc.yaml", empty[i]);

@@ -66,7 +66,8 @@ static void envelopes(void **state) {
     still_works();
 }
 
-/* An overloaded server writes exp first and iat seconds later: nothing is wrong with it, but nobody waits any more. */
+/* An overloaded server writes exp first and iat seconds later: nothing is wrong with it, but nobody waits any
+ * more. */
 static void no_time_left(void **state) {
     (void)state;
     uint64_t late = eb_counter_get(EB_C_DROPPED_LATE);
