@@ -272,6 +272,11 @@ bool eb_keysource_want(struct eb_keysource *k) {
     return true;
 }
 
+bool eb_keysource_fetching(struct eb_keysource *k) {
+    EB_LOCKED(&k->mutex);
+    return k->fetching;
+}
+
 void eb_keysource_poke(struct eb_keysource *k) {
     EB_LOCKED(&k->mutex);
     k->poked = true;

@@ -32,6 +32,8 @@ struct eb_jwks *eb_keysource_get(struct eb_keysource *k);
  * wait for `done`. False where one was tried within EB_KEYSOURCE_UNKNOWN_NS: refuse now.
  */
 bool eb_keysource_want(struct eb_keysource *k);
+/* True while a fetch runs or is asked for, so that `done` is still to come. */
+bool eb_keysource_fetching(struct eb_keysource *k);
 /* The file changed, or an operator asks: fetch now. */
 void eb_keysource_poke(struct eb_keysource *k);
 /* For /readyz: number of usable keys, and seconds since the last good fetch (-1: never). */

@@ -152,6 +152,10 @@ static bool try_park(struct eb_service *s, struct job *job, int64_t until_ns) {
     if (!eb_park_add(s->park, job, until_ns))
         return false;
     eb_count(EB_C_PARKED);
+    /* The fetch may have ended between the verdict and the park: nobody would wake the job before its date.
+     */
+    if (!eb_keysource_fetching(s->callout.keys))
+        eb_park_release(s->park);
     return true;
 }
 
