@@ -43,7 +43,8 @@ tally_pytest() { # name pytest arguments…
     fails=$(($(tally_junit "$report" failures) + $(tally_junit "$report" errors)))
     skips=$(tally_junit "$report" skipped)
     rm -f "$report"
-    [ "$status" -eq 0 ] || [ "$fails" -gt 0 ] || fails=1 # ended without a verdict, or ran no test
+    # ended without a verdict, or ran no test
+    { [ "$status" -eq 0 ] && [ "$tests" -gt 0 ]; } || [ "$fails" -gt 0 ] || fails=1
     [ "$tests" -ge "$((fails + skips))" ] || tests=$((fails + skips))
     tally "$name" "$((tests - fails - skips))" "$fails"
 }
