@@ -2,7 +2,8 @@
 # Counting for test scripts: run steps, then `tally_end` prints the summary and the last line "N passed, N failed".
 TALLY_PASSED=0 TALLY_FAILED=0 TALLY_LINES=()
 
-tally() { # name passed failed
+tally() { # name passed failed; a count that could not be taken is a failure, and never an error that ends the script
+    [[ $2 =~ ^[0-9]+$ && $3 =~ ^[0-9]+$ ]] || { echo "$1: the results could not be counted" && set -- "$1" 0 1; }
     TALLY_PASSED=$((TALLY_PASSED + $2)) TALLY_FAILED=$((TALLY_FAILED + $3))
     TALLY_LINES+=("$(printf '%-28s %5d passed %5d failed %6d s' "$1" "$2" "$3" $((SECONDS - TALLY_SINCE)))")
 }
@@ -26,8 +27,8 @@ tally_meson() { # name build-dir meson-test options…
     meson test -C "$dir" --print-errorlogs --no-rebuild "$@" || failed=1
     if [ -f "$log" ]; then
         passed=$(jq -s '[.[] | select(.result == "OK" or .result == "EXPECTEDFAIL")] | length' "$log")
-        failed=$(jq -s --argjson or "$failed" '[.[] | select(.result != "OK" and .result != "EXPECTEDFAIL" and .result != "SKIP")]
-            | if length > 0 then length else $or end' "$log")
+        failed=$(jq -s --argjson status "$failed" '[.[] | select(.result != "OK" and .result != "EXPECTEDFAIL" and .result != "SKIP")]
+            | if length > 0 then length else $status end' "$log")
     fi
     [ "$((passed + failed))" -gt 0 ] || { echo "no test was run" && failed=1; }
     tally "$name" "$passed" "$failed"
