@@ -130,13 +130,13 @@ fi
 stop nats
 
 # The site's own main server, with the wait for a callout as given.
-local_bus() { EB_BUILD=$build EB_NATS_SERVER=$nats_server EB_ADDR=$addr "$top/local/bus" --run "$dir/bus" "$@"; }
+local_bus() { EB_BUILD=$build EB_NATS_SERVER=$nats_server EB_ADDR=$addr EB_SITES=csc "$top/local/bus" --run "$dir/bus" "$@"; }
 storm_with() { # responder, result
     case $1 in
     service) start_service "$dir/storm/auth-callout.yaml" ;;
     yes)
         rm -f "$dir/yes.ready"
-        "$build/bench/bench-yes" --seeds "$dir/bus/csc/keys" --nats "$nats" --ready "$dir/yes.ready" >>"$dir/yes.log" 2>&1 &
+        "$build/bench/bench-yes" --seeds "$dir/seeds" --nats "$nats" --ready "$dir/yes.ready" >>"$dir/yes.log" 2>&1 &
         pids[service]=$!
         for _ in {1..200}; do
             [ ! -e "$dir/yes.ready" ] || break
@@ -151,12 +151,21 @@ storm_with() { # responder, result
     stop service
     sleep 0.5
 }
+# The keys of that site under the names that the bench knows.
+storm_seeds() {
+    local pair from=$dir/bus/secrets/csc/nkeys
+    [ -d "$dir/seeds" ] || mkdir -m 700 "$dir/seeds"
+    for pair in issuer:nats-auth-signing xkey:nats-xkey service:nats-authx-user; do
+        install -m 600 "$from/${pair#*:}/seed" "$dir/seeds/${pair%%:*}.nk"
+    done
+}
 if wants storm; then
     mkdir -m 700 "$dir/storm"
     for timeout in 50 2; do
         say "storm of $clients clients, authorization.timeout $timeout s"
         EB_CALLOUT_TIMEOUT=$timeout local_bus generate >/dev/null
-        "$build/bench/bench-prepare" --dir "$dir/storm" --seeds "$dir/bus/csc/keys" --address "$addr"
+        storm_seeds
+        "$build/bench/bench-prepare" --dir "$dir/storm" --seeds "$dir/seeds" --address "$addr"
         local_bus start csc/nats-main >/dev/null
         for _ in $(seq $((timeout == 2 ? 2 : storms))); do
             storm_with yes storm-$timeout

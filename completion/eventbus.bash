@@ -4,19 +4,19 @@ _eventbus() {
     local command=${COMP_WORDS[1]-} options='' files=no words=''
     COMPREPLY=()
     if [ "$COMP_CWORD" -eq 1 ]; then
-        mapfile -t COMPREPLY < <(compgen -W 'key token help --help --version' -- "$cur")
+        mapfile -t COMPREPLY < <(compgen -W 'key token secrets streams render check help --help --version' -- "$cur")
         return
     fi
     case $prev in
-    --out | --ca | --client-secret-file)
+    --out | --ca | --client-secret-file | --seed-file | --site | --placement | --secrets)
         compopt -o filenames 2>/dev/null
         mapfile -t COMPREPLY < <(compgen -f -- "$cur")
         return
         ;;
-    --url | --issuer | --client-id | --scope | --audience) return ;;
+    --url | --issuer | --client-id | --scope | --audience | --cpc | --extra-account | --namespace | --server | --wait) return ;;
     esac
     case $command in
-    help) words='key token' ;;
+    help) words='key token secrets streams render check' ;;
     key)
         if [ "$COMP_CWORD" -eq 2 ]; then
             words='generate public inspect' options='--help'
@@ -28,6 +28,30 @@ _eventbus() {
             esac
         fi
         ;;
+    check) options='--site --placement --secrets --help' ;;
+    secrets)
+        if [ "$COMP_CWORD" -eq 2 ]; then
+            words='generate verify manifests' options='--help'
+        else
+            case ${COMP_WORDS[2]} in
+            generate) options='--cpc --extra-account --help' files=yes ;;
+            verify) options='--help' files=yes ;;
+            manifests) options='--namespace --site --help' files=yes ;;
+            esac
+        fi
+        ;;
+    streams)
+        if [ "$COMP_CWORD" -eq 2 ]; then
+            words='apply status watch' options='--help'
+        else
+            case ${COMP_WORDS[2]} in
+            apply) options='--site --server --seed-file --ca --wait --dry-run --allow-shrink --help' ;;
+            status) options='--site --server --seed-file --ca --wait --json --help' ;;
+            watch) options='--site --server --seed-file --ca --help' ;;
+            esac
+        fi
+        ;;
+    render) options='--site --placement --secrets --out --diff --help' ;;
     token)
         if [ "${COMP_WORDS[2]}" = decode ] && [ "$COMP_CWORD" -gt 2 ]; then
             options='--help' files=yes

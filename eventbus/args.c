@@ -1,5 +1,6 @@
 #include "args.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/nearest.h"
@@ -11,6 +12,11 @@ static size_t find(const struct eb_command *c, struct eb_str name) {
     while (c->options[i].name && !eb_str_eqz(name, c->options[i].name))
         i++;
     return i;
+}
+
+/* Names that end so stand for several. */
+static bool is_many(const char *name) {
+    return eb_str_ends(eb_str(name), EB_STR("..."));
 }
 
 static void unknown(const struct eb_command *c, struct eb_str name) {
@@ -35,7 +41,8 @@ static bool option(const struct eb_command *c, int argc, char **argv, int *at, s
         unknown(c, name);
         return false;
     }
-    if (ret->value[i]) {
+    bool many = o->arg && is_many(o->arg);
+    if (ret->value[i] && !many) {
         eb_say(c, "--%s is given twice", o->name);
         return false;
     }
@@ -49,8 +56,11 @@ static bool option(const struct eb_command *c, int argc, char **argv, int *at, s
         eb_say(c, "--%s needs a value: --%s %s", o->name, o->name, o->arg);
         return false;
     }
-    ret->value[i] = equals ? equals + 1 : argv[++*at];
-    if (*ret->value[i])
+    const char *value = equals ? equals + 1 : argv[++*at];
+    if (!ret->value[i])
+        ret->value[i] = value;
+    ret->given[ret->given_n++] = (struct eb_given){i, value};
+    if (*value)
         return true;
     eb_say(c, "--%s is empty: --%s %s", o->name, o->name, o->arg);
     return false;
@@ -59,6 +69,12 @@ static bool option(const struct eb_command *c, int argc, char **argv, int *at, s
 bool eb_args_read(const struct eb_command *c, int argc, char **argv, struct eb_args *ret) {
     bool only_operands = false;
     *ret = (struct eb_args){0};
+    ret->operands = calloc((size_t)argc + 1, sizeof *ret->operands);
+    ret->given = calloc((size_t)argc + 1, sizeof *ret->given);
+    if (!ret->operands || !ret->given) {
+        eb_say(c, "out of memory");
+        return false;
+    }
     for (int i = 0; i < argc; i++) {
         const char *word = argv[i];
         if (!only_operands && strcmp(word, "--") == 0) {
@@ -69,12 +85,13 @@ bool eb_args_read(const struct eb_command *c, int argc, char **argv, struct eb_a
         } else if (!only_operands && word[0] == '-' && word[1]) {
             eb_say(c, "options are written with two dashes; see `eventbus %s --help`", c->words);
             return false;
-        } else if (!c->operand || ret->operand) {
+        } else if (!c->operand || (ret->operand && !is_many(c->operand))) {
             eb_say(c, "%s; see `eventbus %s --help`",
                    c->operand ? "more than one operand" : "takes no operand, only options", c->words);
             return false;
         } else {
-            ret->operand = word;
+            ret->operands[ret->operands_n++] = word;
+            ret->operand = ret->operands[0];
         }
     }
     if (c->operand_required && !ret->operand) {
@@ -82,4 +99,18 @@ bool eb_args_read(const struct eb_command *c, int argc, char **argv, struct eb_a
         return false;
     }
     return true;
+}
+
+void eb_args_done(struct eb_args *args) {
+    free(args->operands);
+    free(args->given);
+    *args = (struct eb_args){0};
+}
+
+const char *eb_args_each(const struct eb_command *c, const struct eb_args *args, const char *name, size_t i) {
+    size_t option = find(c, eb_str(name));
+    for (size_t at = 0; at < args->given_n; at++)
+        if (args->given[at].option == option && i-- == 0)
+            return args->given[at].value;
+    return NULL;
 }

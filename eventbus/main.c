@@ -12,7 +12,9 @@
 #include "say.h"
 
 static const struct eb_command *const commands[] = {
-    &eb_key_generate, &eb_key_public, &eb_key_inspect, &eb_token, &eb_token_decode,
+    &eb_key_generate,  &eb_key_public,     &eb_key_inspect,      &eb_token,          &eb_token_decode,
+    &eb_check,         &eb_render,         &eb_secrets_generate, &eb_secrets_verify, &eb_secrets_manifests,
+    &eb_streams_apply, &eb_streams_status, &eb_streams_watch,
 };
 enum { COMMANDS = EB_COUNT_OF(commands), PRIVATE_LEN = 108 };
 
@@ -140,7 +142,7 @@ static int run(int argc, char **argv) {
         eb_manual_command(&page, c);
         return print(&page);
     }
-    struct eb_args args;
+    EB_CLEANUP(eb_args_done) struct eb_args args = {0};
     return eb_args_read(c, argc - words, argv + words, &args) ? c->run(c, &args) : EB_EXIT_USAGE;
 }
 

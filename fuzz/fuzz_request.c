@@ -28,7 +28,7 @@ static void read_as(struct eb_str text, struct eb_str header_xkey) {
               eb_str_eq(r.jwt.iss, r.server_id)); /* only that seed is known here */
     FUZZ_MUST(eb_nkey_public_decode(r.user_nkey, EB_NKEY_USER, NULL, key, NULL) == EB_OK);
     FUZZ_MUST(eb_nkey_public_decode(r.jwt.sub, EB_NKEY_ACCOUNT, NULL, key, NULL) == EB_OK);
-    FUZZ_MUST(eb_str_eqz(r.jwt.aud, "nats-authorization-request") && r.jwt.exp != 0 && r.jwt.iat != 0);
+    FUZZ_MUST(eb_str_eqz(r.jwt.aud, "nats-authorization-request") && r.jwt.exp > 0 && r.jwt.iat > 0);
     FUZZ_MUST(eb_str_eq(r.server_xkey, header_xkey));
     const struct eb_str texts[] = {r.server_name, r.server_host, r.server_version, r.host,    r.ci_user,
                                    r.ci_name,     r.mqtt_id,     r.nonce,          r.jwt_opt, r.nkey,

@@ -67,16 +67,6 @@ static unsigned connection_of(const struct eb_auth_request *r) {
     return 0;
 }
 
-static const char *connection_name(unsigned conn) {
-    switch (conn) {
-    case EB_CONN_NATS: return "nats";
-    case EB_CONN_MQTT: return "mqtt";
-    case EB_CONN_WEBSOCKET: return "websocket";
-    case EB_CONN_LEAF: return "leaf";
-    default: return "unknown";
-    }
-}
-
 static bool account_allowed(const struct eb_settings *s, struct eb_str account) {
     if (s->accounts_n == 0)
         return true; /* then the document names exactly the allowed ones */
@@ -99,7 +89,7 @@ static void log_decision(const struct eb_attempt *a, enum eb_rc rc, int64_t sess
     eb_log_peer(&l, "identity", eb_str(a->identity));
     eb_log_peer(&l, "host", r->host);
     eb_log_int(&l, "client_id", (int64_t)r->client_id);
-    eb_log_z(&l, "kind", connection_name(a->conn));
+    eb_log_z(&l, "kind", eb_policy_conn_name(a->conn));
     if (r->mqtt_id.n)
         eb_log_peer(&l, "mqtt_id", r->mqtt_id);
     eb_log_peer(&l, "server", r->server_name);

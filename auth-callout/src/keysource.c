@@ -184,10 +184,8 @@ static void *source_main(void *arg) {
     for (;;) {
         {
             EB_LOCKED(&k->mutex);
-            while (!k->stopping && !k->fetching && !k->poked && eb_mono_ns() < k->next) {
-                struct timespec until = {k->next / SECOND_NS, k->next % SECOND_NS};
-                (void)pthread_cond_timedwait(&k->wake, &k->mutex, &until);
-            }
+            while (!k->stopping && !k->fetching && !k->poked && eb_mono_ns() < k->next)
+                eb_cond_wait_until(&k->wake, &k->mutex, k->next);
             if (k->stopping)
                 return NULL;
             k->fetching = true;
@@ -218,11 +216,7 @@ enum eb_rc eb_keysource_start(const struct eb_issuer_config *c, eb_keysource_fn 
     if (!k)
         return EB_FAIL(reterr, EB_E_NOMEM, "out of memory");
     (void)pthread_mutex_init(&k->mutex, NULL);
-    pthread_condattr_t attr;
-    (void)pthread_condattr_init(&attr);
-    (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&k->wake, &attr);
-    (void)pthread_condattr_destroy(&attr);
+    eb_cond_init(&k->wake);
     k->url = copy(c->url);
     k->path = copy(c->path);
     k->ca = copy(c->ca);

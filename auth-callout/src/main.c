@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "live.h"
 #include "log.h"
 #include "login.h"
@@ -188,6 +189,7 @@ int main(int argc, char **argv) {
         (void)fprintf(stderr, "auth-callout: libsodium cannot be initialised\n");
         return 1;
     }
+    eb_json_wipe_freed();
     struct flags flags = {argc - 1, argv + 1};
     const char *command = argc > 1 ? argv[1] : "";
     for (int i = 1; i < argc; i++)

@@ -1,9 +1,13 @@
 #include "options.h"
 
 #include <ctype.h>
+#include <stdio.h>
+
+#include "base/nearest.h"
 
 #define AT(member) offsetof(struct eb_config, member)
 #define MAX_PORT 65535
+#define SECTION_MAX 32 /* bytes of the longest first part of a key, and more */
 
 const struct eb_option eb_options[] = {
     {"nats.url", "NATS_URL", EB_OPT_TEXT, "nats://nats:4222", NULL, 0, 0, true, AT(nats_url),
@@ -105,6 +109,26 @@ const struct eb_option *eb_option_find(struct eb_str key) {
     return NULL;
 }
 
+void eb_options_nearest(struct eb_str key, struct eb_buf *mend) {
+    const char *names[2 * EB_COUNT_OF(eb_options)];
+    char sections[EB_COUNT_OF(eb_options)][SECTION_MAX]; /* a misspelt section is nearer to another section
+                                                            than to any whole key */
+    size_t n = 0;
+    for (size_t i = 0; i < eb_options_n; i++) {
+        const char *option = eb_options[i].key, *dot = strchr(option, '.');
+        names[n++] = option;
+        if (!dot)
+            continue;
+        (void)snprintf(sections[i], SECTION_MAX, "%.*s", (int)(dot - option), option);
+        names[n++] = sections[i];
+    }
+    const char *near = eb_nearest(key, names, n);
+    if (near)
+        eb_buf_printf(mend, "did you mean %s?", near);
+    else
+        eb_buf_z(mend, "`auth-callout generate-config` prints every key");
+}
+
 const char *eb_option_type_name(enum eb_opt_type type) {
     static const char *const names[] = {
         [EB_OPT_TEXT] = "text",       [EB_OPT_PATH] = "file",         [EB_OPT_CHOICE] = "one of",
@@ -117,6 +141,10 @@ const char *eb_option_type_name(enum eb_opt_type type) {
 
 bool eb_option_secret(const struct eb_option *o) {
     return o->type == EB_OPT_SECRET || o->type == EB_OPT_SECRETS;
+}
+
+bool eb_option_list(const struct eb_option *o) {
+    return o->type == EB_OPT_LIST || o->type == EB_OPT_PATHS || o->type == EB_OPT_SECRETS;
 }
 
 void eb_option_env(const struct eb_option *o, struct eb_buf *to) {
@@ -144,7 +172,7 @@ static void yaml_sections(struct eb_buf *to, const char *key, const char *before
 }
 
 static void yaml_value(struct eb_buf *to, const struct eb_option *o) {
-    bool list = o->type == EB_OPT_LIST || o->type == EB_OPT_PATHS || o->type == EB_OPT_SECRETS;
+    bool list = eb_option_list(o);
     if (o->fallback && list)
         eb_buf_printf(to, "[%s]", o->fallback);
     else if (o->fallback)

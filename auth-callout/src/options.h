@@ -42,6 +42,10 @@ const struct eb_option *eb_option_find(struct eb_str key);
 const char *eb_option_type_name(enum eb_opt_type type);
 /* True where values must never be shown or given as a flag. */
 bool eb_option_secret(const struct eb_option *o);
+/* True where several values may be given. */
+bool eb_option_list(const struct eb_option *o);
+/* Appends what to write instead of a key that no option has. */
+void eb_options_nearest(struct eb_str key, struct eb_buf *mend);
 /* Appends the AUTH_CALLOUT_… name of an option. */
 void eb_option_env(const struct eb_option *o, struct eb_buf *to);
 

@@ -53,8 +53,7 @@ static void *park_main(void *arg) {
         } else if (soonest == INT64_MAX) {
             (void)pthread_cond_wait(&p->wake, &p->mutex);
         } else {
-            struct timespec until = {soonest / 1000000000, soonest % 1000000000};
-            (void)pthread_cond_timedwait(&p->wake, &p->mutex, &until);
+            eb_cond_wait_until(&p->wake, &p->mutex, soonest);
         }
     }
     (void)pthread_mutex_unlock(&p->mutex);
@@ -71,11 +70,7 @@ enum eb_rc eb_park_start(size_t room, eb_park_fn resume, void *ctx, struct eb_pa
     p->resume = resume;
     p->ctx = ctx;
     (void)pthread_mutex_init(&p->mutex, NULL);
-    pthread_condattr_t attr;
-    (void)pthread_condattr_init(&attr);
-    (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&p->wake, &attr);
-    (void)pthread_condattr_destroy(&attr);
+    eb_cond_init(&p->wake);
     p->running = pthread_create(&p->thread, NULL, park_main, p) == 0;
     if (!p->running) {
         eb_park_free(p);
@@ -103,6 +98,14 @@ static void *take_any(struct eb_park *p) {
 void eb_park_release(struct eb_park *p) {
     for (void *job = take_any(p); job; job = take_any(p))
         p->resume(p->ctx, job);
+}
+
+bool eb_park_add_for(struct eb_park *p, void *job, int64_t until_ns, eb_park_coming_fn coming, void *ctx) {
+    if (!eb_park_add(p, job, until_ns))
+        return false;
+    if (!coming(ctx))
+        eb_park_release(p);
+    return true;
 }
 
 void eb_park_stop(struct eb_park *p) {

@@ -16,6 +16,14 @@ typedef void (*eb_park_fn)(void *ctx, void *job);
 EB_MUSTCHECK enum eb_rc eb_park_start(size_t room, eb_park_fn resume, void *ctx, struct eb_park **ret);
 /* False where the park is full or stopped: the job stays the caller's. */
 EB_MUSTCHECK bool eb_park_add(struct eb_park *p, void *job, int64_t until_ns);
+/* True while that for which a job waits is still to come (eb_park_release will be called then). */
+typedef bool (*eb_park_coming_fn)(void *ctx);
+/*
+ * The same for a job that waits for something: where that came between the caller's look and the add, nobody
+ * would wake the job before its date, so all are handed back at once.
+ */
+EB_MUSTCHECK bool eb_park_add_for(struct eb_park *p, void *job, int64_t until_ns, eb_park_coming_fn coming,
+                                  void *ctx);
 /* Hands every waiting job back. */
 void eb_park_release(struct eb_park *p);
 /* Takes no more jobs and hands all back; the thread ends. */

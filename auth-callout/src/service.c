@@ -1,7 +1,5 @@
 #include "service.h"
 
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 
 #include "callout.h"
@@ -12,39 +10,14 @@
 #include "login.h"
 #include "metrics.h"
 #include "micro.h"
-#include "natsjwt/callout.h"
 #include "park.h"
 #include "queue.h"
+#include "workers.h"
 
-#define SECOND_NS INT64_C(1000000000)
-/* A worker that holds one request longer than this is wedged: nothing it does takes a second. */
-#define WEDGED_NS (30 * SECOND_NS)
-enum { LEAVE_MS = 2000, WORKERS_MAX = 256 };
-/* nats.c hands each destroyed message to a thread that it wakes for it: a worker destroys several together.
- */
-enum { SPENT_MAX = 32 };
-/* Bytes of requests that may be held at a time. */
-#define HELD_MAX ((size_t)32 << 20)
-/* A worker's buffer that grew beyond this is given back. */
-#define SCRATCH_KEPT ((size_t)64 << 10)
-
-struct job {
-    natsMsg *msg;
-    size_t link;
-    int64_t arrived_ns;
-    bool waited;
-};
-
-struct worker {
-    struct eb_service *service;
-    pthread_t thread;
-    _Atomic int64_t busy_since; /* 0 = idle */
-    natsMsg *spent[SPENT_MAX];  /* answered, to be destroyed */
-    size_t spent_n;
-};
+enum { LEAVE_MS = 2000 };
 
 struct eb_service {
-    _Atomic size_t held;  /* bytes of requests between arrival and release */
+    struct eb_jobs jobs;
     struct eb_view start; /* settings that need a restart are read from here */
     struct eb_callout callout;
     struct eb_queue *queue;
@@ -53,87 +26,25 @@ struct eb_service {
     struct eb_micro micro;
     struct eb_reloader *reloader;
     struct eb_health *health, *metrics;
-    struct worker *workers;
-    size_t workers_n;
+    struct eb_workers *workers;
 };
-
-/* Every message that was taken by on_request ends here. */
-static void release(struct eb_service *s, natsMsg *msg) {
-    atomic_fetch_sub(&s->held, (size_t)natsMsg_GetDataLength(msg));
-    natsMsg_Destroy(msg);
-}
-
-static void job_free(struct eb_service *s, struct job *job) {
-    release(s, job->msg);
-    free(job);
-}
-
-static void destroy_spent(struct worker *w) {
-    for (size_t i = 0; i < w->spent_n; i++)
-        release(w->service, w->spent[i]);
-    w->spent_n = 0;
-}
-
-static void retire(struct worker *w, struct job *job) {
-    w->spent[w->spent_n++] = job->msg;
-    free(job);
-    if (w->spent_n == SPENT_MAX)
-        destroy_spent(w);
-}
-
-static void submit(struct eb_service *s, struct job *job) {
-    struct job *dropped = eb_queue_push(s->queue, job);
-    if (!dropped)
-        return;
-    eb_callout_note_drop(EB_C_DROPPED_FULL);
-    job_free(s, dropped);
-}
-
-/*
- * What a client sends as user and password comes several times over in its request, so a few connections
- * could fill the memory: requests are bounded in bytes as well as in number.
- */
-static enum eb_rc take_in(struct eb_service *s, const natsMsg *msg) {
-    size_t n = (size_t)natsMsg_GetDataLength(msg);
-    if (!natsMsg_GetReply(msg))
-        return EB_E_REQ_MALFORMED;
-    if (n > EB_REQUEST_MAX)
-        return EB_E_TOO_LARGE;
-    if (atomic_fetch_add(&s->held, n) + n <= HELD_MAX)
-        return EB_OK;
-    atomic_fetch_sub(&s->held, n);
-    eb_callout_note_drop(EB_C_DROPPED_FULL);
-    return EB_E_NOMEM;
-}
 
 /* On a thread of nats.c: only hands on. */
 static void on_request(void *ctx, natsMsg *msg, size_t link) {
     struct eb_service *s = ctx;
-    eb_count(EB_C_REQUESTS);
-    enum eb_rc rc = take_in(s, msg);
-    if (rc != EB_OK) {
-        if (rc != EB_E_NOMEM) {
-            eb_count(EB_C_ERRORS);
-            eb_count_invalid(rc);
-            eb_log(EB_LOG_WARN, "a request without a reply subject, or too large: %s, %d bytes",
-                   eb_rc_name(rc), natsMsg_GetDataLength(msg));
-        }
-        natsMsg_Destroy(msg);
-        return;
-    }
-    struct job *job = malloc(sizeof *job);
-    if (!job) {
-        eb_count(EB_C_ERRORS);
-        eb_count_invalid(EB_E_NOMEM);
-        release(s, msg);
-        return;
-    }
-    *job = (struct job){msg, link, eb_mono_ns(), false};
-    submit(s, job);
+    struct eb_job *job = eb_job_take(&s->jobs, msg, link);
+    if (job)
+        eb_workers_submit(s->workers, job);
 }
 
 static void on_resume(void *ctx, void *job) {
-    submit(ctx, job);
+    struct eb_service *s = ctx;
+    eb_workers_submit(s->workers, job);
+}
+
+static bool on_answer(void *ctx, size_t link, const char *subject, struct eb_str bytes) {
+    struct eb_service *s = ctx;
+    return eb_links_publish(s->links, link, subject, bytes);
 }
 
 static bool on_query(void *ctx, struct eb_str subject, struct eb_buf *to) {
@@ -146,77 +57,9 @@ static void on_keys(void *ctx) {
     eb_park_release(s->park);
 }
 
-/* True where the job was taken by the park. */
-static bool try_park(struct eb_service *s, struct job *job, int64_t until_ns) {
-    job->waited = true;
-    if (!eb_park_add(s->park, job, until_ns))
-        return false;
-    eb_count(EB_C_PARKED);
-    /* The fetch may have ended between the verdict and the park: nobody would wake the job before its date.
-     */
-    if (!eb_keysource_fetching(s->callout.keys))
-        eb_park_release(s->park);
-    return true;
-}
-
-static void run_job(struct worker *w, struct job *job, struct eb_callout_scratch *scratch,
-                    struct eb_buf *reply) {
-    struct eb_service *s = w->service;
-    if (eb_callout_hopeless(job->arrived_ns, eb_mono_ns())) {
-        eb_callout_note_drop(EB_C_DROPPED_LATE);
-        retire(w, job);
-        return;
-    }
-    const char *xkey = NULL;
-    struct eb_callout_in in = {
-        .payload = eb_str_n(natsMsg_GetData(job->msg), (size_t)natsMsg_GetDataLength(job->msg)),
-        .arrived_ns = job->arrived_ns,
-        .waited = job->waited};
-    if (natsMsgHeader_Get(job->msg, "Nats-Server-Xkey", &xkey) == NATS_OK && xkey)
-        in.header_xkey = eb_str(xkey);
-    int64_t until_ns = 0;
-    enum eb_outcome outcome = eb_callout_run(&s->callout, &in, scratch, reply, &until_ns);
-    if (outcome == EB_PARK) {
-        if (try_park(s, job, until_ns))
-            return;
-        in.waited = true;
-        outcome = eb_callout_run(&s->callout, &in, scratch, reply, &until_ns);
-    }
-    if (outcome == EB_ANSWER &&
-        !eb_links_publish(s->links, job->link, natsMsg_GetReply(job->msg), eb_buf_get(reply))) {
-        eb_count(EB_C_PUBLISH_FAILURES);
-        eb_log(EB_LOG_WARN, "an answer could not be sent: no link to NATS is up");
-    }
-    if (scratch->plain.cap > SCRATCH_KEPT)
-        eb_buf_done(&scratch->plain);
-    retire(w, job);
-}
-
-static void *worker_main(void *arg) {
-    struct worker *w = arg;
-    EB_CLEANUP(eb_callout_scratch_done) struct eb_callout_scratch scratch = {0};
-    eb_auto_buf struct eb_buf reply = {0};
-    for (struct job *job = eb_queue_pop(w->service->queue); job; job = eb_queue_pop(w->service->queue)) {
-        atomic_store(&w->busy_since, eb_mono_ns());
-        run_job(w, job, &scratch, &reply);
-        atomic_store(&w->busy_since, 0);
-        if (w->spent_n && eb_queue_depth(w->service->queue) == 0)
-            destroy_spent(w);
-    }
-    destroy_spent(w);
-    nats_ReleaseThreadMemory();
-    return NULL;
-}
-
 static bool is_live(void *ctx) {
     struct eb_service *s = ctx;
-    int64_t now = eb_mono_ns();
-    for (size_t i = 0; i < s->workers_n; i++) {
-        int64_t since = atomic_load(&s->workers[i].busy_since);
-        if (since && now - since > WEDGED_NS)
-            return false;
-    }
-    return true;
+    return eb_workers_live(s->workers);
 }
 
 static bool requires(const struct eb_config *c, const char *what) {
@@ -260,19 +103,6 @@ static size_t cores(int64_t wanted) {
     return n > 0 ? (size_t)n : 1;
 }
 
-static enum eb_rc start_workers(struct eb_service *s, size_t n, struct eb_err *reterr) {
-    if (n > WORKERS_MAX)
-        n = WORKERS_MAX;
-    s->workers = calloc(n, sizeof *s->workers);
-    for (size_t i = 0; s->workers && i < n; i++) {
-        s->workers[i].service = s;
-        if (pthread_create(&s->workers[i].thread, NULL, worker_main, &s->workers[i]) != 0)
-            break;
-        s->workers_n++;
-    }
-    return s->workers_n ? EB_OK : EB_FAIL(reterr, EB_E_INTERNAL, "no thread for the workers");
-}
-
 static enum eb_rc start_health(struct eb_service *s, struct eb_err *reterr) {
     const struct eb_config *c = s->start.settings->config;
     struct eb_health_options opt = {
@@ -302,7 +132,7 @@ static void log_start(const struct eb_service *s) {
     eb_log_z(&l, "keys", keys.p ? keys.p : "");
     eb_log_z(&l, "permissions", c->permissions_file);
     eb_log_int(&l, "entries", eb_gauge_get(EB_G_POLICY_ENTRIES));
-    eb_log_int(&l, "workers", (int64_t)s->workers_n);
+    eb_log_int(&l, "workers", (int64_t)eb_workers_count(s->workers));
     eb_log_end(&l);
 }
 
@@ -317,8 +147,15 @@ static enum eb_rc start_parts(struct eb_service *s, struct eb_err *reterr) {
         return EB_FAIL(reterr, rc, "no thread for waiting requests");
     if (c->jwks.url || c->jwks.path)
         rc = eb_keysource_start(&c->jwks, on_keys, s, &s->callout.keys, reterr);
+    struct eb_workers_options deciding = {.n = cores(c->workers),
+                                          .callout = &s->callout,
+                                          .jobs = &s->jobs,
+                                          .queue = s->queue,
+                                          .park = s->park,
+                                          .send = on_answer,
+                                          .ctx = s};
     if (rc == EB_OK)
-        rc = start_workers(s, cores(c->workers), reterr);
+        rc = eb_workers_start(&deciding, &s->workers, reterr);
     struct eb_links_options opt = {.config = c,
                                    .n = cores(c->connections),
                                    .pending = (size_t)c->queue,
@@ -391,20 +228,19 @@ void eb_service_stop(struct eb_service *s) {
         eb_park_stop(s->park);
     if (s->queue)
         eb_queue_close(s->queue);
-    for (size_t i = 0; i < s->workers_n; i++)
-        (void)pthread_join(s->workers[i].thread, NULL);
+    eb_workers_join(s->workers);
     /* /readyz and /metrics look at the keys, the links and the queue: nobody may ask any more when these go.
      */
     eb_health_stop(s->health);
     eb_health_stop(s->metrics);
     eb_keysource_stop(s->callout.keys);
     eb_links_stop(s->links);
+    eb_workers_free(s->workers);
     eb_park_free(s->park);
     eb_queue_free(s->queue);
     eb_micro_done(&s->micro);
     eb_sealing_free(s->callout.sealing);
     eb_view_done(&s->start);
     eb_live_free(s->callout.live);
-    free(s->workers);
     free(s);
 }

@@ -12,6 +12,7 @@
 
 #include "base/cleanup.h"
 #include "base/str.h"
+#include "clock.h"
 #include "log.h"
 
 /* File times come from a clock that moves in ticks of up to 10 ms. */
@@ -19,6 +20,8 @@
 enum {
     POLL_MS = 5000,
     SETTLE_MS = 20,
+    QUIET_MS = 100,    /* without a write: a file that is written in place is taken for whole */
+    WRITING_MS = 1000, /* longer than this nobody waits for it */
     EVENTS = IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_CREATE | IN_DELETE
 };
 
@@ -35,6 +38,7 @@ struct file {
     char *path;
     int tag;
     struct signature seen;
+    bool renamed; /* something was renamed to its name since it was told last */
 };
 
 struct eb_watch {
@@ -43,6 +47,7 @@ struct eb_watch {
     pthread_t thread;
     int inotify, wake;
     bool warned;
+    int64_t writing_since_ns; /* some file changed, and was not quiet for long enough; 0 = none */
 
     pthread_mutex_t mutex; /* guards what follows */
     struct file *files;
@@ -86,23 +91,54 @@ static void watch_file(struct eb_watch *w, const char *path) {
         watch_folder(w, real);
 }
 
+/* True where the file was written just now. A time in the future is somebody's wish, not a write. */
+static bool is_written(const struct signature *s) {
+    int64_t age_ns = eb_watch_now_ns() - ((int64_t)s->mtime.tv_sec * 1000000000 + s->mtime.tv_nsec);
+    return s->exists && age_ns < QUIET_MS * INT64_C(1000000) && age_ns > -TICK_NS;
+}
+
+/* Tags of what changed and is whole; the rest is left for the next look, which writing_since_ns asks for. */
 static unsigned changed_tags(struct eb_watch *w) {
     EB_LOCKED(&w->mutex);
     unsigned tags = 0;
+    bool writing = false,
+         waited = w->writing_since_ns && eb_mono_ns() - w->writing_since_ns > WRITING_MS * INT64_C(1000000);
     for (size_t i = 0; i < w->n; i++) {
-        struct signature now = signature_of(w->files[i].path);
-        if (same(&now, &w->files[i].seen))
+        struct file *f = &w->files[i];
+        struct signature now = signature_of(f->path);
+        if (same(&now, &f->seen))
             continue;
-        w->files[i].seen = now;
-        tags |= 1U << w->files[i].tag;
-        watch_file(w, w->files[i].path);
+        if (!f->renamed && !waited && is_written(&now)) {
+            writing = true;
+            continue;
+        }
+        f->seen = now;
+        f->renamed = false;
+        tags |= 1U << f->tag;
+        watch_file(w, f->path);
     }
+    w->writing_since_ns = !writing ? 0 : w->writing_since_ns ? w->writing_since_ns : eb_mono_ns();
     return tags;
 }
 
-static void drain(int fd) {
-    char bytes[4096];
-    while (fd >= 0 && read(fd, bytes, sizeof bytes) > 0) {
+static void note_renamed(struct eb_watch *w, const char *name) {
+    EB_LOCKED(&w->mutex);
+    for (size_t i = 0; i < w->n; i++) {
+        const char *slash = strrchr(w->files[i].path, '/');
+        if (strcmp(slash ? slash + 1 : w->files[i].path, name) == 0)
+            w->files[i].renamed = true;
+    }
+}
+
+static void take_events(struct eb_watch *w) {
+    _Alignas(struct inotify_event) char bytes[4096];
+    for (ssize_t n; w->inotify >= 0 && (n = read(w->inotify, bytes, sizeof bytes)) > 0;) {
+        const struct inotify_event *e;
+        for (ssize_t at = 0; at < n; at += (ssize_t)(sizeof *e + e->len)) {
+            e = (const struct inotify_event *)(const void *)(bytes + at);
+            if (e->mask & IN_MOVED_TO && e->len)
+                note_renamed(w, e->name);
+        }
     }
 }
 
@@ -115,12 +151,13 @@ static void *watch_main(void *arg) {
     struct eb_watch *w = arg;
     while (!stopping(w)) {
         struct pollfd fds[] = {{.fd = w->wake, .events = POLLIN}, {.fd = w->inotify, .events = POLLIN}};
-        int n = poll(fds, 2, POLL_MS);
+        int n = poll(fds, 2, w->writing_since_ns ? QUIET_MS : POLL_MS);
         if (n > 0) {
             /* Files written together are read together. */
             (void)poll(NULL, 0, SETTLE_MS);
-            drain(w->wake);
-            drain(w->inotify);
+            uint64_t woken;
+            (void)!read(w->wake, &woken, sizeof woken);
+            take_events(w);
         }
         unsigned tags = stopping(w) ? 0 : changed_tags(w);
         if (tags)
@@ -194,7 +231,7 @@ void eb_watch_set(struct eb_watch *w, const struct eb_watched *files, size_t n, 
         if (!path)
             continue;
         watch_file(w, path);
-        fresh[kept] = (struct file){path, files[i].tag, signature_of(path)};
+        fresh[kept] = (struct file){.path = path, .tag = files[i].tag, .seen = signature_of(path)};
         /* A swap of links brings a file that is older than the swap: for what was watched already, the last
          * look counts. */
         const struct signature *before = seen_before(w, path);

@@ -1,6 +1,9 @@
 /*
  * Tells when files change: inotify on their folders (so that renames and ConfigMap symlink swaps count), and
  * a look every 5 s besides, which is all there is where inotify fails.
+ *
+ * A file that was renamed into its place is whole, and told at once. One that is written in place may be half
+ * written: it is told when nothing was written to it for 100 ms, or after a second of writing.
  */
 #ifndef EB_WATCH_H
 #define EB_WATCH_H

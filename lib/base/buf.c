@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/base64url.h"
+#include "base/json_text.h"
 #include "base/utf8.h"
 
 void eb_buf_done(struct eb_buf *b) {
@@ -28,6 +29,8 @@ static bool grow(struct eb_buf *b, size_t want) {
     size_t cap = b->cap ? b->cap : 256;
     while (cap < want)
         cap += cap / 2;
+    if (cap > EB_BUF_MAX)
+        cap = EB_BUF_MAX;
     char *p;
     if (b->secret) {
         p = malloc(cap);
@@ -61,25 +64,13 @@ void eb_buf_used(struct eb_buf *b, size_t n) {
     b->p[b->n] = '\0';
 }
 
-void eb_buf_add(struct eb_buf *b, const void *p, size_t n) {
+void eb_buf_add_grown(struct eb_buf *b, const void *p, size_t n) {
     char *to = eb_buf_reserve(b, n);
     if (!to)
         return;
     if (n)
         memcpy(to, p, n);
     eb_buf_used(b, n);
-}
-
-void eb_buf_str(struct eb_buf *b, struct eb_str s) {
-    eb_buf_add(b, s.p, s.n);
-}
-
-void eb_buf_z(struct eb_buf *b, const char *z) {
-    eb_buf_add(b, z, strlen(z));
-}
-
-void eb_buf_ch(struct eb_buf *b, char c) {
-    eb_buf_add(b, &c, 1);
 }
 
 void eb_buf_u64(struct eb_buf *b, uint64_t v) {
@@ -134,11 +125,23 @@ static void json_escape(struct eb_buf *b, unsigned char c) {
     }
 }
 
+/* True for a text that stands in JSON as it is. */
+static bool json_as_is(struct eb_str s) {
+    bool escaped = false, wide = false;
+    return s.n == 0 || (eb_json_text_end(s.p, s.p + s.n, &escaped, &wide) == s.p + s.n && !escaped && !wide &&
+                        !eb_str_has(s, 0x7f));
+}
+
 void eb_buf_json_str(struct eb_buf *b, struct eb_str s, size_t max) {
     bool cut = max && s.n > max;
     if (cut)
         s.n = max;
     eb_buf_ch(b, '"');
+    if (!cut && json_as_is(s)) {
+        eb_buf_str(b, s);
+        eb_buf_ch(b, '"');
+        return;
+    }
     size_t at = 0;
     while (at < s.n) {
         size_t run = at;

@@ -32,10 +32,27 @@ void eb_buf_reset(struct eb_buf *b);
 /* Room for n more bytes; returns where they go (call eb_buf_used after), NULL on failure. */
 char *eb_buf_reserve(struct eb_buf *b, size_t n);
 void eb_buf_used(struct eb_buf *b, size_t n);
-void eb_buf_add(struct eb_buf *b, const void *p, size_t n);
-void eb_buf_str(struct eb_buf *b, struct eb_str s);
-void eb_buf_z(struct eb_buf *b, const char *z);
-void eb_buf_ch(struct eb_buf *b, char c);
+/* eb_buf_add where the buffer must grow first, or has failed. */
+void eb_buf_add_grown(struct eb_buf *b, const void *p, size_t n);
+static inline void eb_buf_add(struct eb_buf *b, const void *p, size_t n) {
+    if (n >= b->cap - b->n || b->failed) {
+        eb_buf_add_grown(b, p, n);
+        return;
+    }
+    if (n)
+        memcpy(b->p + b->n, p, n);
+    b->n += n;
+    b->p[b->n] = '\0';
+}
+static inline void eb_buf_str(struct eb_buf *b, struct eb_str s) {
+    eb_buf_add(b, s.p, s.n);
+}
+static inline void eb_buf_z(struct eb_buf *b, const char *z) {
+    eb_buf_add(b, z, strlen(z));
+}
+static inline void eb_buf_ch(struct eb_buf *b, char c) {
+    eb_buf_add(b, &c, 1);
+}
 void eb_buf_i64(struct eb_buf *b, int64_t v);
 void eb_buf_u64(struct eb_buf *b, uint64_t v);
 void eb_buf_printf(struct eb_buf *b, const char *fmt, ...) EB_PRINTF(2, 3);

@@ -263,19 +263,16 @@ static enum eb_rc go_on_as_yaml(struct eb_doc *d, struct eb_doc_event *ev) {
 }
 
 enum eb_rc eb_doc_next(struct eb_doc *d, struct eb_doc_event *ret, struct eb_err *reterr) {
-    struct eb_doc_event ev;
-    if (d->json && eb_doc_json_next(d->json, &ev)) {
+    if (d->json && eb_doc_json_next(d->json, ret)) {
         d->json_events++;
-        d->json_line = ev.line;
-    } else if (d->json) {
-        (void)go_on_as_yaml(d, &ev);
-    } else if (d->failed == EB_OK) {
-        (void)yaml_next(d, &ev);
+        d->json_line = ret->line;
+        return EB_OK;
     }
-    if (d->failed != EB_OK)
-        return EB_FAIL(reterr, d->failed, "%s", d->err.text);
-    *ret = ev;
-    return EB_OK;
+    if (d->json)
+        (void)go_on_as_yaml(d, ret);
+    else if (d->failed == EB_OK)
+        (void)yaml_next(d, ret);
+    return d->failed == EB_OK ? EB_OK : EB_FAIL(reterr, d->failed, "%s", d->err.text);
 }
 
 enum eb_rc eb_doc_skip_rest(struct eb_doc *d, const struct eb_doc_event *ev, struct eb_err *reterr) {

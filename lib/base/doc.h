@@ -39,7 +39,8 @@ EB_DEFINE_CLEANUP(struct eb_doc, eb_doc_free);
 
 /*
  * The next event. EB_DOC_END for ever at the end (an empty document is EB_DOC_END at once). EB_E_MALFORMED
- * with "line N: …" in the text, EB_E_TOO_LARGE, EB_E_IO, EB_E_NOMEM; after a failure every call fails alike.
+ * with "line N: …" in the text, EB_E_TOO_LARGE, EB_E_IO, EB_E_NOMEM; after a failure, which leaves *ret
+ * undefined, every call fails alike.
  */
 EB_MUSTCHECK enum eb_rc eb_doc_next(struct eb_doc *d, struct eb_doc_event *ret, struct eb_err *reterr);
 /* Passes over the value that would come next (a whole mapping or list). */

@@ -1,11 +1,10 @@
 #include "base/doc_json.h"
 
 #include <errno.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "base/buf.h"
+#include "base/json_text.h"
 #include "base/utf8.h"
 
 #define CHUNK ((size_t)64 << 10)
@@ -19,7 +18,7 @@ struct eb_doc_json {
     int fd;
     struct eb_str bytes;
     size_t max, taken; /* bytes that the source may give, and has given */
-    unsigned char *p;  /* at..n is not read yet */
+    char *p;           /* at..n is not read yet */
     size_t at, n, cap, line;
     enum expect expect;
     size_t depth;
@@ -51,7 +50,7 @@ size_t eb_doc_json_line(const struct eb_doc_json *j) {
     return j->line;
 }
 
-static size_t take_source(struct eb_doc_json *j, unsigned char *to, size_t room) {
+static size_t take_source(struct eb_doc_json *j, char *to, size_t room) {
     ssize_t got = 0;
     if (j->fd >= 0) {
         do
@@ -76,7 +75,7 @@ static bool more(struct eb_doc_json *j, size_t *from) {
         *from = 0;
     }
     if (j->n == j->cap) {
-        unsigned char *p = j->cap < SCALAR_MAX ? realloc(j->p, j->cap * 2) : NULL;
+        char *p = j->cap < SCALAR_MAX ? realloc(j->p, j->cap * 2) : NULL;
         if (!p)
             return false;
         j->p = p;
@@ -87,11 +86,11 @@ static bool more(struct eb_doc_json *j, size_t *from) {
     return got > 0;
 }
 
-/* The next byte behind blanks, not taken; -1 at the end. */
-static int peek(struct eb_doc_json *j) {
+/* The same where blanks or the end of what was read come first. */
+static int peek_on(struct eb_doc_json *j) {
     for (;;) {
         for (; j->at < j->n; j->at++) {
-            unsigned char c = j->p[j->at];
+            unsigned char c = (unsigned char)j->p[j->at];
             if (c == '\n')
                 j->line++;
             else if (c != ' ' && c != '\t' && c != '\r')
@@ -103,86 +102,10 @@ static int peek(struct eb_doc_json *j) {
     }
 }
 
-static bool hex4(const unsigned char *p, uint32_t *ret) {
-    uint32_t v = 0;
-    for (int i = 0; i < 4; i++) {
-        unsigned char c = p[i];
-        if (c >= '0' && c <= '9')
-            v = v << 4 | (uint32_t)(c - '0');
-        else if ((c | 0x20) >= 'a' && (c | 0x20) <= 'f')
-            v = v << 4 | (uint32_t)((c | 0x20) - 'a' + 10);
-        else
-            return false;
-    }
-    *ret = v;
-    return true;
-}
-
-static void add_utf8(struct eb_buf *b, uint32_t c) {
-    char bytes[4];
-    size_t n = 0;
-    if (c < 0x80) {
-        bytes[n++] = (char)c;
-    } else if (c < 0x800) {
-        bytes[n++] = (char)(0xc0 | c >> 6);
-    } else if (c < 0x10000) {
-        bytes[n++] = (char)(0xe0 | c >> 12);
-        bytes[n++] = (char)(0x80 | (c >> 6 & 0x3f));
-    } else {
-        bytes[n++] = (char)(0xf0 | c >> 18);
-        bytes[n++] = (char)(0x80 | (c >> 12 & 0x3f));
-        bytes[n++] = (char)(0x80 | (c >> 6 & 0x3f));
-    }
-    if (c >= 0x80)
-        bytes[n++] = (char)(0x80 | (c & 0x3f));
-    eb_buf_add(b, bytes, n);
-}
-
-/* The digits behind \u at p, of both halves where it is a surrogate pair; how many bytes they take, 0 where
- * they are wrong. */
-static size_t code_point(const unsigned char *p, size_t n, uint32_t *ret) {
-    uint32_t high, low;
-    if (n < 4 || !hex4(p, &high) || (high >= 0xdc00 && high < 0xe000))
-        return 0;
-    *ret = high;
-    if (high < 0xd800 || high >= 0xe000)
-        return 4;
-    if (n < 10 || p[4] != '\\' || p[5] != 'u' || !hex4(p + 6, &low) || low < 0xdc00 || low >= 0xe000)
-        return 0;
-    *ret = 0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00);
-    return 10;
-}
-
-/* Writes a string's text with its escapes resolved to the scratch. */
-static bool unescape(struct eb_doc_json *j, const unsigned char *p, size_t n) {
-    static const char letters[] = "\"\\/bfnrt", meant[] = "\"\\/\b\f\n\r\t";
-    eb_buf_reset(&j->scratch);
-    while (n) {
-        const unsigned char *slash = memchr(p, '\\', n);
-        size_t plain = slash ? (size_t)(slash - p) : n;
-        eb_buf_add(&j->scratch, p, plain);
-        p += plain;
-        n -= plain;
-        if (n == 0)
-            break;
-        if (n < 2)
-            return false;
-        size_t used = 2;
-        const char *letter = p[1] ? strchr(letters, p[1]) : NULL;
-        if (letter) {
-            eb_buf_ch(&j->scratch, meant[letter - letters]);
-        } else {
-            uint32_t c;
-            size_t digits = p[1] == 'u' ? code_point(p + 2, n - 2, &c) : 0;
-            if (digits == 0)
-                return false;
-            add_utf8(&j->scratch, c);
-            used += digits;
-        }
-        p += used;
-        n -= used;
-    }
-    return eb_buf_ok(&j->scratch);
+/* The next byte behind blanks, not taken; -1 at the end. */
+static inline int peek(struct eb_doc_json *j) {
+    unsigned char c = j->at < j->n ? (unsigned char)j->p[j->at] : ' ';
+    return c > ' ' ? c : peek_on(j);
 }
 
 /* The string whose opening quote is the next byte. */
@@ -190,53 +113,30 @@ static bool string(struct eb_doc_json *j, struct eb_str *ret) {
     bool escaped = false, wide = false;
     size_t from = ++j->at;
     for (;;) {
-        const unsigned char *p = j->p + j->at, *end = j->p + j->n;
-        for (; p < end && *p != '"' && *p != '\\' && *p >= 0x20; p++)
-            wide |= *p >= 0x7f;
+        const char *end = j->p + j->n, *p = eb_json_text_end(j->p + j->at, end, &escaped, &wide);
         j->at = (size_t)(p - j->p);
-        if (j->at == j->n || (j->p[j->at] == '\\' && j->at + 1 == j->n)) {
-            if (!more(j, &from))
-                return false;
-        } else if (j->p[j->at] == '\\') {
-            escaped = true;
-            j->at += 2;
-        } else {
+        if (p < end && *p != '\\')
             break;
-        }
+        if (!more(j, &from))
+            return false;
     }
     if (j->p[j->at] != '"')
         return false; /* a control character */
     j->p[j->at++] = '\0';
     *ret = eb_str_n(j->p + from, j->at - 1 - from);
-    if (escaped && !unescape(j, j->p + from, ret->n))
-        return false;
-    if (escaped)
-        *ret = eb_buf_get(&j->scratch);
-    return !wide || (eb_utf8_valid(*ret) && !eb_str_has(*ret, 0x7f));
-}
-
-static bool digits(const char **p) {
-    const char *from = *p;
-    while (**p >= '0' && **p <= '9')
-        (*p)++;
-    return *p > from;
-}
-
-static bool is_number(const char *p) {
-    p += *p == '-';
-    if (*p == '0')
-        p++;
-    else if (!digits(&p))
-        return false;
-    if (*p == '.' && (p++, !digits(&p)))
-        return false;
-    if (*p == 'e' || *p == 'E') {
-        p++;
-        p += *p == '+' || *p == '-';
-        if (!digits(&p))
+    if (escaped) {
+        eb_buf_reset(&j->scratch);
+        if (!eb_json_text_resolve(*ret, &j->scratch) || !eb_buf_ok(&j->scratch))
             return false;
+        *ret = eb_buf_get(&j->scratch);
     }
-    return *p == '\0';
+    return (!wide || eb_utf8_valid(*ret)) && !eb_str_has(*ret, 0x7f);
+}
+
+static bool is_number(struct eb_str text) {
+    const char *p = text.p, *end = text.p + text.n;
+    bool is_real;
+    return eb_json_number(&p, end, &is_real) && p == end;
 }
 
 /* A number, true, false or null. */
@@ -248,19 +148,19 @@ static bool bare(struct eb_doc_json *j, struct eb_str *ret) {
             if (!more(j, &from))
                 break;
         }
-        unsigned char c = j->p[j->at];
+        char c = j->p[j->at];
         bool part =
             (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || c == 'E' || c == '+' || c == '-' || c == '.';
         if (!part)
             break;
         if (j->scratch.n == BARE_MAX)
             return false;
-        eb_buf_ch(&j->scratch, (char)c);
+        eb_buf_ch(&j->scratch, c);
         j->at++;
     }
     *ret = eb_buf_get(&j->scratch);
     return eb_buf_ok(&j->scratch) && ret->n &&
-           (is_number(ret->p) || eb_str_eqz(*ret, "true") || eb_str_eqz(*ret, "false") ||
+           (is_number(*ret) || eb_str_eqz(*ret, "true") || eb_str_eqz(*ret, "false") ||
             eb_str_eqz(*ret, "null"));
 }
 
@@ -304,7 +204,6 @@ static bool key(struct eb_doc_json *j, int c, struct eb_doc_event *ret) {
 }
 
 bool eb_doc_json_next(struct eb_doc_json *j, struct eb_doc_event *ret) {
-    struct eb_doc_event ev = {.kind = EB_DOC_END};
     int c = peek(j);
     if (j->expect == A_COLON) {
         if (c != ':')
@@ -312,27 +211,23 @@ bool eb_doc_json_next(struct eb_doc_json *j, struct eb_doc_event *ret) {
         j->at++;
         j->expect = A_VALUE;
         c = peek(j);
-    }
-    bool end = j->depth && c == (j->is_map[j->depth] ? '}' : ']'), ok = false;
-    if (j->expect == A_COMMA_OR_END && c == ',') {
+    } else if (j->expect == A_COMMA_OR_END && c == ',') {
         j->at++;
         j->expect = j->is_map[j->depth] ? A_KEY : A_VALUE;
-        end = false;
         c = peek(j);
     }
-    ev.line = j->line;
+    *ret = (struct eb_doc_event){.kind = EB_DOC_END, .line = j->line};
+    bool end = j->depth && c == (j->is_map[j->depth] ? '}' : ']');
     switch (j->expect) {
-    case A_VALUE: ok = value(j, c, &ev); break;
-    case A_VALUE_OR_END: ok = end ? close_collection(j, &ev) : value(j, c, &ev); break;
-    case A_KEY: ok = key(j, c, &ev); break;
-    case A_KEY_OR_END: ok = end ? close_collection(j, &ev) : key(j, c, &ev); break;
-    case A_COMMA_OR_END: ok = end && close_collection(j, &ev); break;
-    case NOTHING: ok = c < 0; break;
+    case A_VALUE: return value(j, c, ret);
+    case A_VALUE_OR_END: return end ? close_collection(j, ret) : value(j, c, ret);
+    case A_KEY: return key(j, c, ret);
+    case A_KEY_OR_END: return end ? close_collection(j, ret) : key(j, c, ret);
+    case A_COMMA_OR_END: return end && close_collection(j, ret);
+    case NOTHING: return c < 0;
     case A_COLON: break;
     }
-    if (ok)
-        *ret = ev;
-    return ok;
+    return false;
 }
 
 bool eb_doc_json_begins(struct eb_doc_json *j) {

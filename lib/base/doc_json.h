@@ -17,8 +17,8 @@ EB_DEFINE_CLEANUP(struct eb_doc_json, eb_doc_json_free);
 
 /* True where the document begins as a JSON object or list does. */
 bool eb_doc_json_begins(struct eb_doc_json *j);
-/* The next event; false where the document is no JSON or cannot be read on. EB_DOC_END for ever at the end.
- */
+/* The next event; false, with *ret undefined, where the document is no JSON or cannot be read on. EB_DOC_END
+ * for ever at the end. */
 bool eb_doc_json_next(struct eb_doc_json *j, struct eb_doc_event *ret);
 /* The line that is being read, from 1. */
 size_t eb_doc_json_line(const struct eb_doc_json *j);

@@ -1,5 +1,9 @@
 #include "base/json.h"
 
+#include <malloc.h>
+#include <sodium.h>
+#include <stdlib.h>
+
 #include "base/json_parse.h"
 #include "base/num.h"
 
@@ -68,4 +72,14 @@ enum eb_json_have eb_json_get_epoch(const json_t *obj, const char *key, int64_t 
     }
     return json_is_real(v) && eb_num_epoch(json_real_value(v), ret_s) == EB_OK ? EB_JSON_OK
                                                                                : EB_JSON_WRONG_TYPE;
+}
+
+static void free_wiped(void *p) {
+    if (p)
+        sodium_memzero(p, malloc_usable_size(p));
+    free(p);
+}
+
+void eb_json_wipe_freed(void) {
+    json_set_alloc_funcs(malloc, free_wiped);
 }

@@ -29,6 +29,13 @@ enum eb_json_have eb_json_get_str(const json_t *obj, const char *key, struct eb_
 /* A whole number or a real without NaN as seconds since the epoch (RFC 7519 NumericDate), rounded down. */
 enum eb_json_have eb_json_get_epoch(const json_t *obj, const char *key, int64_t *ret_s);
 
+/*
+ * From now on every block that jansson frees is wiped before: the claims of requests hold passwords and
+ * tokens, and a tree that was refused half-way does, too. For a whole process: once, before it has threads
+ * and trees.
+ */
+void eb_json_wipe_freed(void);
+
 /* jansson brings json_decrefp itself. */
 #define eb_auto_json EB_CLEANUP(json_decrefp)
 

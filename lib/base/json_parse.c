@@ -4,9 +4,9 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/json.h"
+#include "base/json_text.h"
 #include "base/utf8.h"
 
 enum { NUMBER_MAX = 128 };
@@ -50,130 +50,27 @@ static bool take(struct parser *s, char c) {
     return true;
 }
 
-/* Bytes of plain text: neither a quote, a backslash, a control nor part of a longer character. Eight at a
- * time where they can be. */
-static const char *plain_run(const char *p, const char *end) {
-    const uint64_t ones = UINT64_MAX / 255, tops = ones << 7;
-    while (end - p >= 8) {
-        uint64_t v;
-        memcpy(&v, p, sizeof v);
-        uint64_t quote = v ^ ones * '"', slash = v ^ ones * '\\';
-        if ((((v - ones * 0x20) | (quote - ones) | (slash - ones)) & ~v & tops) | (v & tops))
-            break;
-        p += 8;
-    }
-    while (p < end && (unsigned char)*p >= 0x20 && (unsigned char)*p < 0x80 && *p != '"' && *p != '\\')
-        p++;
-    return p;
-}
-
-static bool hex4(struct parser *s, uint32_t *ret) {
-    if (s->end - s->p < 4)
-        return false;
-    uint32_t v = 0;
-    for (int i = 0; i < 4; i++, s->p++) {
-        char c = *s->p;
-        if (c >= '0' && c <= '9')
-            v = v << 4 | (uint32_t)(c - '0');
-        else if ((c | 0x20) >= 'a' && (c | 0x20) <= 'f')
-            v = v << 4 | (uint32_t)((c | 0x20) - 'a' + 10);
-        else
-            return false;
-    }
-    *ret = v;
-    return true;
-}
-
-/* The digits behind \u, and those of the second half where the first is a high surrogate. */
-static bool code_point(struct parser *s, uint32_t *ret) {
-    uint32_t c, low;
-    if (!hex4(s, &c) || c == 0 || (c >= 0xdc00 && c < 0xe000))
-        return false;
-    if (c >= 0xd800 && c < 0xdc00) {
-        if (!take(s, '\\') || !take(s, 'u') || !hex4(s, &low) || low < 0xdc00 || low >= 0xe000)
-            return false;
-        c = 0x10000 + ((c - 0xd800) << 10) + (low - 0xdc00);
-    }
-    *ret = c;
-    return true;
-}
-
-static void add_utf8(struct eb_buf *b, uint32_t c) {
-    if (c < 0x80) {
-        eb_buf_ch(b, (char)c);
-        return;
-    }
-    if (c < 0x800) {
-        eb_buf_ch(b, (char)(0xc0 | c >> 6));
-    } else {
-        if (c < 0x10000) {
-            eb_buf_ch(b, (char)(0xe0 | c >> 12));
-        } else {
-            eb_buf_ch(b, (char)(0xf0 | c >> 18));
-            eb_buf_ch(b, (char)(0x80 | (c >> 12 & 0x3f)));
-        }
-        eb_buf_ch(b, (char)(0x80 | (c >> 6 & 0x3f)));
-    }
-    eb_buf_ch(b, (char)(0x80 | (c & 0x3f)));
-}
-
-static bool escape(struct parser *s) {
-    static const char letters[] = "\"\\/bfnrt", bytes[] = "\"\\/\b\f\n\r\t";
-    if (s->p == s->end)
-        return false;
-    char c = *s->p++;
-    if (c == 'u') {
-        uint32_t point;
-        if (!code_point(s, &point))
-            return false;
-        add_utf8(&s->scratch, point);
-        return true;
-    }
-    const char *at = c ? strchr(letters, c) : NULL;
-    if (!at)
-        return false;
-    eb_buf_ch(&s->scratch, bytes[at - letters]);
-    return true;
-}
-
 /* The text of a string whose opening quote was taken; borrowed from the input, or from the scratch until the
  * next string. */
 static bool string(struct parser *s, struct eb_str *ret) {
     const char *from = s->p;
     bool escaped = false, wide = false;
-    s->scratch.n =
-        0; /* wiped once, at the end: wiping it for every string would cost the square of the input */
-    for (;;) {
-        s->p = plain_run(s->p, s->end);
-        if (s->p == s->end || (unsigned char)*s->p < 0x20)
+    s->p = eb_json_text_end(s->p, s->end, &escaped, &wide);
+    *ret = eb_str_n(from, (size_t)(s->p - from));
+    if (s->p < s->end && *s->p == '\\')
+        s->p++; /* cut off in an escape: the fault is what is missing behind it */
+    if (!take(s, '"'))
+        return false;
+    if (escaped) {
+        /* wiped once, at the end: wiping it for every string would cost the square of the input */
+        s->scratch.n = 0;
+        if (!eb_json_text_resolve(*ret, &s->scratch))
             return false;
-        if ((unsigned char)*s->p >= 0x80) {
-            wide = true;
-            s->p++;
-            continue;
-        }
-        bool end = *s->p == '"';
-        if (escaped || !end)
-            eb_buf_add(&s->scratch, from, (size_t)(s->p - from));
-        s->p++;
-        if (end)
-            break;
-        escaped = true;
-        if (!escape(s))
-            return false;
-        from = s->p;
+        if (!eb_buf_ok(&s->scratch))
+            return fail(s, EB_E_NOMEM);
+        *ret = eb_buf_get(&s->scratch);
     }
-    if (!eb_buf_ok(&s->scratch))
-        return fail(s, EB_E_NOMEM);
-    *ret = escaped ? eb_buf_get(&s->scratch) : eb_str_n(from, (size_t)(s->p - 1 - from));
     return !wide || eb_utf8_valid(*ret);
-}
-
-static bool digits(struct parser *s) {
-    const char *from = s->p;
-    while (s->p < s->end && *s->p >= '0' && *s->p <= '9')
-        s->p++;
-    return s->p > from;
 }
 
 static json_t *integer(struct parser *s, const char *from) {
@@ -199,22 +96,9 @@ static json_t *real(struct parser *s, const char *from) {
 
 static json_t *number(struct parser *s) {
     const char *from = s->p;
-    bool is_real = false;
-    (void)take(s, '-');
-    if (!take(s, '0') && !digits(s))
+    bool is_real;
+    if (!eb_json_number(&s->p, s->end, &is_real))
         return no_value(s, EB_E_MALFORMED);
-    if (take(s, '.')) {
-        is_real = true;
-        if (!digits(s))
-            return no_value(s, EB_E_MALFORMED);
-    }
-    if (take(s, 'e') || take(s, 'E')) {
-        is_real = true;
-        if (!take(s, '+'))
-            (void)take(s, '-');
-        if (!digits(s))
-            return no_value(s, EB_E_MALFORMED);
-    }
     return is_real ? real(s, from) : integer(s, from);
 }
 

@@ -26,6 +26,14 @@ struct eb_str eb_str_cut(struct eb_str *rest, char sep) {
     return (struct eb_str){whole.p, n};
 }
 
+bool eb_str_in(struct eb_str s, const char *list) {
+    struct eb_str rest = eb_str(list);
+    while (rest.p)
+        if (eb_str_eq(s, eb_str_cut(&rest, ',')))
+            return true;
+    return false;
+}
+
 char *eb_str_dup(struct eb_str s) {
     char *z = malloc(s.n + 1);
     if (!z)

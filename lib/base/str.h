@@ -27,7 +27,7 @@ static inline bool eb_str_eq(struct eb_str a, struct eb_str b) {
     return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
 }
 static inline bool eb_str_eqz(struct eb_str a, const char *z) {
-    return eb_str_eq(a, eb_str(z));
+    return (!z || !a.n || a.p[0] == z[0]) && eb_str_eq(a, eb_str(z));
 }
 static inline bool eb_str_starts(struct eb_str s, struct eb_str prefix) {
     return s.n >= prefix.n && (prefix.n == 0 || memcmp(s.p, prefix.p, prefix.n) == 0);
@@ -46,6 +46,8 @@ struct eb_str eb_str_trim(struct eb_str s);
  * }`.
  */
 struct eb_str eb_str_cut(struct eb_str *rest, char sep);
+/* True where s is one of the texts of list, which commas separate. */
+bool eb_str_in(struct eb_str s, const char *list);
 /* A NUL-terminated copy, caller frees; NULL when out of memory. */
 char *eb_str_dup(struct eb_str s);
 

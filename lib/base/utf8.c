@@ -2,6 +2,19 @@
 
 #include <stdint.h>
 
+/* How many bytes at the start of s, in steps of eight, are printable ASCII. */
+static size_t printable(struct eb_str s) {
+    const uint64_t ones = UINT64_MAX / 255, tops = ones << 7;
+    size_t at = 0;
+    for (uint64_t v; s.n - at >= sizeof v; at += sizeof v) {
+        memcpy(&v, s.p + at, sizeof v);
+        /* A byte has its top set where it is from 0x80 on, below 0x20 or (as 0x80) DEL. */
+        if ((v | (v - ones * 0x20) | (v + ones)) & tops)
+            break;
+    }
+    return at;
+}
+
 size_t eb_utf8_char(struct eb_str s) {
     if (s.n == 0)
         return 0;
@@ -24,6 +37,8 @@ size_t eb_utf8_char(struct eb_str s) {
 }
 
 bool eb_utf8_valid(struct eb_str s) {
+    size_t plain = printable(s);
+    s = (struct eb_str){s.p ? s.p + plain : NULL, s.n - plain};
     while (s.n) {
         size_t len = eb_utf8_char(s);
         if (len == 0)
@@ -35,7 +50,7 @@ bool eb_utf8_valid(struct eb_str s) {
 }
 
 bool eb_utf8_has_control(struct eb_str s) {
-    for (size_t i = 0; i < s.n; i++) {
+    for (size_t i = printable(s); i < s.n; i++) {
         unsigned char c = (unsigned char)s.p[i];
         if (c < 0x20 || c == 0x7f)
             return true;

@@ -39,12 +39,13 @@ void eb_auth_request_done(struct eb_auth_request *r);
  * Reads one request. header_xkey: text of the Nats-Server-Xkey header, {NULL, 0} for a plain one. A server
  * with an xkey names it in both places: the header and the signed server_id.xkey must be equal, or both
  * absent. Checked: signature, that iss is a server key and equal to server_id.id, aud, type, version, that
- * sub is an account key and user_nkey a user key, that iat and exp are there in this order, shapes of all
- * known members (mistyped ones, null included, refuse; unknown ones are newer servers'). Does not look at the
- * clock (the caller counts the age from arrival: exp - iat is the budget), nor whether the server is one of
- * ours. Errors : EB_E_REQ_MALFORMED, EB_E_REQ_SIGNATURE (forged, no server key, or of another server than it
- * says), EB_E_REQ_TYPE, EB_E_REQ_AUDIENCE, EB_E_REQ_XKEY, EB_E_TOO_LARGE; EB_E_NOMEM. *ret is written on
- * success only.
+ * sub is an account key and user_nkey a user key, that iat and exp are there and above 0 (an overloaded
+ * server writes exp before iat: such a request is read, its budget is none), shapes of all known members
+ * (mistyped ones, null included, refuse; unknown ones are newer servers'). Does not look at the clock (the
+ * caller counts the age from arrival: exp - iat is the budget), nor whether the server is one of ours. Errors
+ * : EB_E_REQ_MALFORMED, EB_E_REQ_SIGNATURE (forged, no server key, or of another server than it says),
+ * EB_E_REQ_TYPE, EB_E_REQ_AUDIENCE, EB_E_REQ_XKEY, EB_E_TOO_LARGE; EB_E_NOMEM. *ret is written on success
+ * only.
  */
 EB_MUSTCHECK enum eb_rc eb_auth_request_read(struct eb_str text, struct eb_str header_xkey,
                                              struct eb_auth_request *ret, struct eb_err *reterr);

@@ -9,16 +9,6 @@ static struct eb_str shown(struct eb_str s) {
     return s.n > SHOWN_MAX ? (struct eb_str){s.p, SHOWN_MAX} : s;
 }
 
-static const char *conn_name(unsigned conn) {
-    switch (conn) {
-    case EB_CONN_NATS: return "nats";
-    case EB_CONN_MQTT: return "mqtt";
-    case EB_CONN_WEBSOCKET: return "websocket";
-    case EB_CONN_LEAF: return "leaf";
-    default: return "unknown";
-    }
-}
-
 static enum eb_rc check_src(const struct eb_policy *p, eb_ref src, struct eb_str host,
                             struct eb_err *reterr) {
     struct eb_cidr address;
@@ -66,7 +56,7 @@ enum eb_rc eb_policy_admit(const struct eb_policy *p, const struct eb_policy_ent
                        "a leaf connection needs an nkey entry whose connections list leaf");
     if (!known || !(r->connections & conn))
         return EB_FAIL(reterr, EB_E_CONNECTION_TYPE, "the entry may not be used from a connection of kind %s",
-                       conn_name(conn));
+                       eb_policy_conn_name(conn));
     if (r->src) {
         enum eb_rc rc = check_src(p, r->src, host, reterr);
         if (rc != EB_OK)

@@ -37,16 +37,27 @@ static struct eb_str value_of(struct eb_load *l, enum eb_field f) {
         return EB_STR_NONE;
     }
     bool may_expand = f != EB_F_ISSUER && f != EB_F_SCOPE && f != EB_F_CLIENT_ID;
-    bool dollar = false;
-    for (size_t i = 0; i + 1 < raw.n; i++)
-        dollar |= raw.p[i] == '$' && raw.p[i + 1] == '{';
-    if (!dollar)
+    if (!memmem(raw.p, raw.n, "${", 2))
         return raw;
     if (!may_expand) {
         report(l, f, "write the value itself", "names are replaced in identities, keys and accounts only");
         return EB_STR_NONE;
     }
     return eb_expand(l, f, raw, &d->expanded[f]) ? eb_buf_get(&d->expanded[f]) : EB_STR_NONE;
+}
+
+static bool name_char_ok(char c) {
+    switch (c) {
+    case '*':
+    case '>':
+    case '.':
+    case ' ':
+    case '"':
+    case '\'':
+    case '`':
+    case '\\': return false;
+    default: return true;
+    }
 }
 
 static void check_name(struct eb_load *l) {
@@ -59,7 +70,7 @@ static void check_name(struct eb_load *l) {
     else if (eb_utf8_has_control(name) || !eb_utf8_valid(name))
         bad = "the name has a control character";
     for (size_t i = 0; i < name.n && !bad; i++)
-        if (strchr("*>. \"'`\\", name.p[i]))
+        if (!name_char_ok(name.p[i]))
             bad = "the name has a `*`, `>`, `.`, a blank, a quote or a backslash";
     if (bad)
         eb_load_report(l, EB_ERROR, l->draft.entry_line, NULL, "use letters, digits, `-` and `_`", "%s", bad);
@@ -253,6 +264,16 @@ static void check_twice(struct eb_load *l, const struct eb_policy_rec *like, uin
                    "entry `%.*s` (line %u) has the same identity", EB_STR_ARG(name), (unsigned)o->line);
 }
 
+/* Most entries have the account of the one before. */
+static bool intern_account(struct eb_load *l, struct eb_str account, eb_ref *ret) {
+    const struct eb_policy *p = l->policy;
+    eb_ref last = p->n ? eb_policy_rec(p, p->n - 1)->account : 0;
+    if (!last || !eb_str_eq(eb_policy_str(p, last), account))
+        return eb_load_intern(l, account, ret);
+    *ret = last;
+    return true;
+}
+
 /* A bad entry is kept too, so that later ones are compared with it; the policy never leaves the loader then.
  */
 static bool store(struct eb_load *l, struct eb_policy_rec *r, uint64_t name_hash, uint64_t id_hash,
@@ -266,7 +287,7 @@ static bool store(struct eb_load *l, struct eb_policy_rec *r, uint64_t name_hash
         (client_id.n && !eb_arena_add(&p->arena, client_id, &r->client_id)))
         return eb_load_nomem(l);
     if ((!d->bad && !eb_load_intern(l, eb_buf_get(&d->grants), &r->grants)) ||
-        !eb_load_intern(l, account, &r->account) || (scope.n && !eb_load_intern(l, scope, &r->scope)) ||
+        !intern_account(l, account, &r->account) || (scope.n && !eb_load_intern(l, scope, &r->scope)) ||
         (d->src.n && !eb_load_intern(l, eb_buf_get(&d->src), &r->src)))
         return false;
     *eb_policy_rec(p, p->n) = *r;

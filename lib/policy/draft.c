@@ -176,13 +176,9 @@ static bool read_src(struct eb_load *l, const struct eb_doc_event *ev) {
 /* The field of a key, EB_F_COUNT and reported where it is none of this method. */
 static enum eb_field find_field(struct eb_load *l, const struct eb_doc_event *ev) {
     struct eb_draft *d = &l->draft;
-    const char *known[EB_F_COUNT];
-    size_t known_n = 0;
     char quoted[100], key[100];
     for (unsigned f = 0; f < EB_F_COUNT; f++) {
         bool here = field_methods[f] >> d->method & 1;
-        if (here)
-            known[known_n++] = eb_field_name[f];
         if (!eb_str_eqz(ev->text, eb_field_name[f]))
             continue;
         if (here && !d->line[f]) {
@@ -202,6 +198,11 @@ static enum eb_field find_field(struct eb_load *l, const struct eb_doc_event *ev
                                                    : "nkey");
         return EB_F_COUNT;
     }
+    const char *known[EB_F_COUNT];
+    size_t known_n = 0;
+    for (unsigned f = 0; f < EB_F_COUNT; f++)
+        if (field_methods[f] >> d->method & 1)
+            known[known_n++] = eb_field_name[f];
     eb_auto_buf struct eb_buf mend = {0};
     eb_nearest_mend(ev->text, known, known_n, &mend);
     eb_load_report(l, EB_ERROR, ev->line, eb_key_path(key, ev->text), mend.p, "unknown key %s",

@@ -18,14 +18,20 @@
     ((size_t)256 << 10) /* of one entry: the answer holds it, in base64 twice, and must fit max_payload */
 #define ROOT_WILDCARDS_MAX 64 /* rules of a list that begin with a wildcard */
 #define COMPARED_MAX 64       /* rules of a list that are compared with each other */
-#define SPACES 5
+#define SPACES 8
 
-/* What only internal entries and rules that name it literally reach. */
+/*
+ * What only internal entries and rules that name it literally reach. Answers to questions across accounts
+ * pass through _R_: nobody subscribes to them, and a subscriber of everything would get them as messages. An
+ * MQTT client asks nothing, so that inboxes are closed to it; to NATS clients they are the way to ask.
+ */
 static const struct space {
-    struct eb_str root; /* first token */
-    bool sub;           /* protected from subscriptions too */
+    struct eb_str root;      /* first token */
+    bool pub, sub, mqtt_sub; /* protected from publishers, from subscribers by NATS, by MQTT */
 } spaces[SPACES] = {
-    {{"$SYS", 4}, false}, {{"$SRV", 4}, false}, {{"$MQTT", 5}, true}, {{"$JS", 3}, false}, {{"$XL", 3}, true},
+    {{"$SYS", 4}, true, false, false}, {{"$SRV", 4}, true, false, false},   {{"$MQTT", 5}, true, true, false},
+    {{"$JS", 3}, true, false, false},  {{"$XL", 3}, true, true, true},      {{"$JSC", 4}, true, true, true},
+    {{"_R_", 3}, false, true, true},   {{"_INBOX", 6}, false, false, true},
 };
 
 static struct eb_str first_token(struct eb_str s) {
@@ -33,7 +39,14 @@ static struct eb_str first_token(struct eb_str s) {
 }
 
 static bool is_root_wildcard(struct eb_str s) {
-    return eb_str_eqz(first_token(s), "*") || eb_str_eqz(s, ">");
+    return s.n && (s.p[0] == '*' ? s.n == 1 || s.p[1] == '.' : s.n == 1 && s.p[0] == '>');
+}
+
+static size_t root_wildcards(const struct eb_draft *d, const struct eb_rules *rules) {
+    size_t n = 0;
+    for (size_t i = 0; i < rules->n; i++)
+        n += is_root_wildcard(eb_draft_rule(d, &rules->v[i]));
+    return n;
 }
 
 /* What a rule that begins with a wildcard reaches within a space; nothing for `*` alone. */
@@ -101,8 +114,10 @@ static void deny_spaces(struct eb_load *l, enum eb_side side, bool mqtt, struct 
     struct eb_draft *d = &l->draft;
     const struct eb_rules *allow = &d->rules[side], *deny = &d->rules[side + 1];
     bool all = !d->line[EB_F_PERMISSIONS];
+    if (!all && root_wildcards(d, allow) == 0)
+        return;
     for (unsigned s = 0; s < SPACES; s++) {
-        if (side == EB_SUB_ALLOW && (!spaces[s].sub || (mqtt && eb_str_eqz(spaces[s].root, "$MQTT"))))
+        if (side != EB_SUB_ALLOW ? !spaces[s].pub : mqtt ? !spaces[s].mqtt_sub : !spaces[s].sub)
             continue;
         for (size_t i = 0; i < (all ? 1 : allow->n); i++) {
             struct eb_str rule = all ? EB_STR(">") : eb_draft_rule(d, &allow->v[i]);
@@ -197,9 +212,7 @@ static bool too_many_wildcards(struct eb_load *l) {
     struct eb_draft *d = &l->draft;
     bool over = false;
     for (unsigned side = EB_PUB_ALLOW; side < EB_SIDES; side += 2) {
-        size_t n = 0;
-        for (size_t i = 0; i < d->rules[side].n; i++)
-            n += is_root_wildcard(eb_draft_rule(d, &d->rules[side].v[i]));
+        size_t n = root_wildcards(d, &d->rules[side]);
         if (n > ROOT_WILDCARDS_MAX) {
             eb_load_report(l, EB_ERROR, d->line[EB_F_PERMISSIONS], eb_side_path[side],
                            "begin rules with a name", "%zu rules begin with a wildcard: at most %d are taken",

@@ -32,6 +32,16 @@ const char *eb_policy_method_name(enum eb_policy_method m) {
     return "unknown";
 }
 
+const char *eb_policy_conn_name(unsigned conn) {
+    switch (conn) {
+    case EB_CONN_NATS: return "nats";
+    case EB_CONN_MQTT: return "mqtt";
+    case EB_CONN_WEBSOCKET: return "websocket";
+    case EB_CONN_LEAF: return "leaf";
+    default: return "unknown";
+    }
+}
+
 /* SipHash-2-4. */
 static uint64_t hash_of(const struct eb_policy *p, const void *s, size_t n) {
     uint8_t out[crypto_shorthash_BYTES];

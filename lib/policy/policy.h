@@ -43,6 +43,8 @@ EB_DEFINE_CLEANUP(struct eb_policy, eb_policy_unref);
 
 enum eb_policy_method { EB_POLICY_OAUTH2, EB_POLICY_MTLS, EB_POLICY_NKEY, EB_POLICY_NOAUTH };
 const char *eb_policy_method_name(enum eb_policy_method m);
+/* "nats", "mqtt", … for one of EB_CONN_*, "unknown" for anything else. */
+const char *eb_policy_conn_name(unsigned conn);
 
 /* Kinds of connection an entry may be used from. */
 enum { EB_CONN_NATS = 1, EB_CONN_MQTT = 2, EB_CONN_WEBSOCKET = 4, EB_CONN_LEAF = 8 };

@@ -162,15 +162,15 @@ static bool queue_ok(struct eb_str queue) {
 }
 
 static bool has_expansion(struct eb_str s) {
-    for (size_t i = 0; i + 1 < s.n; i++)
-        if (s.p[i] == '$' && s.p[i + 1] == '{')
-            return true;
-    return false;
+    return s.n && memmem(s.p, s.n, "${", 2);
 }
 
 static void check_rule(struct eb_load *l, enum eb_side side, size_t i) {
     struct eb_rule *r = &l->draft.rules[side].v[i];
-    struct eb_str whole = {l->draft.text.p + r->off, r->n}, queue = whole, subject = eb_str_cut(&queue, ' ');
+    struct eb_str whole = {l->draft.text.p + r->off, r->n};
+    if (eb_subject_is_plain(whole)) /* no blank, no `$`, nothing that could be MQTT's */
+        return;
+    struct eb_str queue = whole, subject = eb_str_cut(&queue, ' ');
     char at[64], quoted[100];
     l->err.rc = EB_OK;
     bool pub_queue = queue.p && side <= EB_PUB_DENY, bad_queue = queue.p && !queue_ok(queue);

@@ -40,6 +40,24 @@ static enum eb_rc check_token(struct eb_str pattern, struct eb_str token, bool l
     return EB_OK;
 }
 
+bool eb_subject_is_plain(struct eb_str pattern) {
+    size_t token = 0; /* where it begins */
+    if (pattern.n > EB_SUBJECT_MAX)
+        return false;
+    for (size_t i = 0; i < pattern.n; i++) {
+        char c = pattern.p[i];
+        bool ends = i + 1 == pattern.n;
+        if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+            c == '_')
+            continue;
+        if (c == '.' && i > token)
+            token = i + 1;
+        else if (i != token || !(c == '*' ? ends || pattern.p[i + 1] == '.' : c == '>' && ends))
+            return false;
+    }
+    return token < pattern.n;
+}
+
 enum eb_rc eb_subject_check(struct eb_str pattern, struct eb_err *reterr) {
     if (pattern.n == 0)
         return EB_FAIL(reterr, EB_E_INVALID,
@@ -97,29 +115,44 @@ bool eb_subject_match(struct eb_str pattern, struct eb_str subject) {
     return !p.p && !s.p;
 }
 
+/* A token of each of two patterns. */
+struct pair {
+    struct eb_str x, y;
+    bool x_is_rest, y_is_rest; /* a last `>` */
+};
+
+/* The next pair; false where one of the patterns is at its end. */
+static bool next_pair(struct eb_str *a, struct eb_str *b, struct pair *ret) {
+    if (!a->p || !b->p)
+        return false;
+    ret->x = eb_str_cut(a, '.');
+    ret->y = eb_str_cut(b, '.');
+    ret->x_is_rest = !a->p && is_token(ret->x, '>');
+    ret->y_is_rest = !b->p && is_token(ret->y, '>');
+    return true;
+}
+
 bool eb_subject_overlap(struct eb_str a, struct eb_str b) {
+    struct pair t;
     if (a.n == 0 || b.n == 0)
         return false;
-    while (a.p && b.p) {
-        struct eb_str x = eb_str_cut(&a, '.'), y = eb_str_cut(&b, '.');
-        if ((is_token(x, '>') && !a.p) || (is_token(y, '>') && !b.p))
+    while (next_pair(&a, &b, &t)) {
+        if (t.x_is_rest || t.y_is_rest)
             return true;
-        if (!is_token(x, '*') && !is_token(y, '*') && !eb_str_eq(x, y))
+        if (!is_token(t.x, '*') && !is_token(t.y, '*') && !eb_str_eq(t.x, t.y))
             return false;
     }
     return !a.p && !b.p;
 }
 
 bool eb_subject_covers(struct eb_str a, struct eb_str b) {
+    struct pair t;
     if (a.n == 0 || b.n == 0)
         return false;
-    while (a.p && b.p) {
-        struct eb_str x = eb_str_cut(&a, '.'), y = eb_str_cut(&b, '.');
-        if (is_token(x, '>') && !a.p)
+    while (next_pair(&a, &b, &t)) {
+        if (t.x_is_rest)
             return true;
-        if (is_token(y, '>') && !b.p)
-            return false;
-        if (!is_token(x, '*') && !eb_str_eq(x, y))
+        if (t.y_is_rest || (!is_token(t.x, '*') && !eb_str_eq(t.x, t.y)))
             return false;
     }
     return !a.p && !b.p;

@@ -18,7 +18,12 @@
  * write instead.
  */
 EB_MUSTCHECK enum eb_rc eb_subject_check(struct eb_str pattern, struct eb_err *reterr);
-/* The same, and no wildcard. */
+/*
+ * True for a pattern that the check takes and that holds nothing but letters, digits, `-`, `_` and whole
+ * wildcards: nearly all do, and this is several times as fast. False says nothing.
+ */
+bool eb_subject_is_plain(struct eb_str pattern);
+/* The same as eb_subject_check, and no wildcard. */
 EB_MUSTCHECK enum eb_rc eb_subject_check_literal(struct eb_str subject, struct eb_err *reterr);
 /* True where pattern matches the literal subject. */
 bool eb_subject_match(struct eb_str pattern, struct eb_str subject);

@@ -843,6 +843,24 @@ static void test_ca_files(void **state) {
     assert_null(s);
 }
 
+/* Certificates, and not one that may sign others: the file was meant for something else. */
+static void test_ca_file_without_a_ca(void **state) {
+    (void)state;
+    eb_auto_buf struct eb_buf b = {0};
+    struct eb_cert_store *s = NULL;
+    struct spec one = {.cn = "device-1", .key = leaf_key}, other_one = {.cn = "device-2", .key = leaf_key};
+    X509_free(make(&b, &one, ca, ca_key));
+    X509_free(make(&b, &other_one, ca, ca_key));
+    struct eb_err err = {0};
+    assert_int_equal(eb_cert_store_read(eb_buf_get(&b), &s, &err), EB_E_MALFORMED);
+    assert_non_null(strstr(err.text, "basic constraints"));
+    assert_null(s);
+    eb_buf_str(&b, eb_buf_get(&ca_pem)); /* beside a CA they do no harm */
+    assert_int_equal(eb_cert_store_read(eb_buf_get(&b), &s, NULL), EB_OK);
+    assert_int_equal(eb_cert_store_count(s), 3);
+    eb_cert_store_unref(s);
+}
+
 /* More chains than are remembered, from several threads. */
 struct work {
     struct eb_str leaf;
@@ -887,12 +905,19 @@ static void test_threads(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_good_leaf),  cmocka_unit_test(test_purposes),
-        cmocka_unit_test(test_times),      cmocka_unit_test(test_times_of_issuers),
-        cmocka_unit_test(test_trust),      cmocka_unit_test(test_weak),
-        cmocka_unit_test(test_identities), cmocka_unit_test(test_many_names),
-        cmocka_unit_test(test_padding),    cmocka_unit_test(test_damaged),
-        cmocka_unit_test(test_long_chain), cmocka_unit_test(test_ca_files),
+        cmocka_unit_test(test_good_leaf),
+        cmocka_unit_test(test_purposes),
+        cmocka_unit_test(test_times),
+        cmocka_unit_test(test_times_of_issuers),
+        cmocka_unit_test(test_trust),
+        cmocka_unit_test(test_weak),
+        cmocka_unit_test(test_identities),
+        cmocka_unit_test(test_many_names),
+        cmocka_unit_test(test_padding),
+        cmocka_unit_test(test_damaged),
+        cmocka_unit_test(test_long_chain),
+        cmocka_unit_test(test_ca_files),
+        cmocka_unit_test(test_ca_file_without_a_ca),
         cmocka_unit_test(test_threads),
     };
     return cmocka_run_group_tests_name("cert", tests, make_tree, free_tree);

@@ -93,11 +93,38 @@ static void epochs(void **state) {
     }
 }
 
+/* The block that jansson's next caller gets holds nothing of what was in it. */
+static void what_is_freed_is_wiped(void **state) {
+    (void)state;
+    enum { N = 200, LIST = 16 }; /* the allocator keeps its own list in the first bytes */
+    json_malloc_t take;
+    json_free_t give;
+    eb_json_wipe_freed();
+    json_get_alloc_funcs(&take, &give);
+    char *p = take(N);
+    assert_non_null(p);
+    memset(p, 's', N);
+    uintptr_t was = (uintptr_t)p;
+    give(p);
+    give(NULL);
+    volatile char *q = take(N);
+    if ((uintptr_t)q == was) /* else an allocator that holds freed memory back: a sanitizer's */
+        for (size_t i = LIST; i < N; i++)
+            assert_int_not_equal(q[i], 's');
+    give((void *)(uintptr_t)q);
+    eb_auto_json json_t *o = NULL;
+    assert_int_equal(eb_json_object(EB_STR("{\"pass\":\"secret\",\"pass\":1}"), 100, &o, NULL),
+                     EB_E_MALFORMED);
+    assert_int_equal(eb_json_object(EB_STR("{\"pass\":\"secret\"}"), 100, &o, NULL), EB_OK);
+    assert_true(eb_str_eqz(eb_json_str(o, "pass"), "secret"));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(objects_only_and_within_limits),
         cmocka_unit_test(getters_tell_missing_from_mistyped),
         cmocka_unit_test(epochs),
+        cmocka_unit_test(what_is_freed_is_wiped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,6 +7,7 @@
 
 #include "base/buf.h"
 #include "base/json_parse.h"
+#include "base/json_text.h"
 
 enum { DEPTH = 8 };
 
@@ -193,11 +194,37 @@ static void as_jansson_reads_it(void **state) {
     assert_true(valid > 8000 && valid < 35000);
 }
 
+/* Strings are passed over eight bytes at a time: every byte at every place of such a step and behind it. */
+static void ends_of_strings(void **state) {
+    (void)state;
+    for (size_t n = 1; n < 20; n++)
+        for (size_t at = 0; at < n; at++)
+            for (unsigned c = 0; c < 256; c++) {
+                char text[20];
+                memset(text, 'a', sizeof text);
+                text[at] = (char)c;
+                bool escaped = false, wide = false,
+                     stops = c < 0x20 || c == '"' || (c == '\\' && at + 1 == n);
+                const char *end = eb_json_text_end(text, text + n, &escaped, &wide);
+                if ((size_t)(end - text) != (stops ? at : n) || escaped != (c == '\\' && !stops) ||
+                    wide != (c >= 0x80))
+                    fail_msg("byte %u at %zu of %zu", c, at, n);
+            }
+    /* Bytes that the step takes for others where it borrows: only the first one counts. */
+    bool escaped = false, wide = false;
+    static const char borrow[] = "aa\"!#]\"\\";
+    assert_int_equal(eb_json_text_end(borrow, borrow + 8, &escaped, &wide) - borrow, 2);
+    static const char none[] = "!!##[[]]";
+    assert_int_equal(eb_json_text_end(none, none + 8, &escaped, &wide) - none, 8);
+    assert_false(escaped || wide);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(takes),
         cmocka_unit_test(refuses),
         cmocka_unit_test(depth),
+        cmocka_unit_test(ends_of_strings),
         cmocka_unit_test(as_jansson_reads_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

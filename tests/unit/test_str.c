@@ -149,11 +149,44 @@ static void codes(void **state) {
     assert_non_null(eb_rc_hint(EB_RC_MAX_));
 }
 
+/* Texts are passed over eight bytes at a time: every byte at every place of such a step and behind it. */
+static void every_byte_at_every_place(void **state) {
+    (void)state;
+    for (size_t n = 1; n < 20; n++)
+        for (size_t at = 0; at < n; at++)
+            for (unsigned c = 0; c < 256; c++) {
+                char text[20];
+                memset(text, 'a', sizeof text);
+                text[at] = (char)c;
+                struct eb_str s = {text, n};
+                if (eb_utf8_valid(s) != (c < 0x80) || eb_utf8_has_control(s) != (c < 0x20 || c == 0x7f))
+                    fail_msg("byte %u at %zu of %zu", c, at, n);
+            }
+    char two[17] = "aaaaaaa\xc3\xa4"
+                   "aaaaaaa"; /* a character over the edge of a step */
+    assert_true(eb_utf8_valid((struct eb_str){two, 16}));
+    two[8] = '\x85';
+    two[7] = '\xc2';
+    assert_true(eb_utf8_has_control((struct eb_str){two, 16}));
+    two[8] = 'a';
+    assert_false(eb_utf8_valid((struct eb_str){two, 16}));
+}
+
+static void lists(void **state) {
+    (void)state;
+    assert_true(eb_str_in(EB_STR("b"), "a,b,c") && eb_str_in(EB_STR("a"), "a") &&
+                eb_str_in(EB_STR("c"), "a,c"));
+    assert_false(eb_str_in(EB_STR("a,b"), "a,b") || eb_str_in(EB_STR("a"), "ab,ba") ||
+                 eb_str_in(EB_STR("a"), NULL) || eb_str_in(EB_STR(""), "a,b"));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(compares), cmocka_unit_test(trims), cmocka_unit_test(cuts),
-        cmocka_unit_test(copies),   cmocka_unit_test(utf8),  cmocka_unit_test(errors),
-        cmocka_unit_test(codes),
+        cmocka_unit_test(compares), cmocka_unit_test(trims),
+        cmocka_unit_test(cuts),     cmocka_unit_test(copies),
+        cmocka_unit_test(utf8),     cmocka_unit_test(errors),
+        cmocka_unit_test(codes),    cmocka_unit_test(every_byte_at_every_place),
+        cmocka_unit_test(lists),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -189,12 +189,39 @@ static void test_against_sets(void **state) {
         }
 }
 
+/* All texts of up to six of these bytes: the quick check says yes to nothing that the whole one refuses, and
+ * to all that it takes where no byte is odd. */
+static void quick_check(void **state) {
+    (void)state;
+    static const char bytes[] = "aZ.*> $\xc3";
+    char text[6];
+    for (size_t n = 0; n <= sizeof text; n++) {
+        size_t all = 1;
+        for (size_t i = 0; i < n; i++)
+            all *= sizeof bytes - 1;
+        for (size_t k = 0; k < all; k++) {
+            bool odd = false;
+            size_t rest = k;
+            for (size_t i = 0; i < n; i++, rest /= sizeof bytes - 1) {
+                text[i] = bytes[rest % (sizeof bytes - 1)];
+                odd |= text[i] == ' ' || text[i] == '$' || (unsigned char)text[i] >= 0x80;
+            }
+            struct eb_str s = {text, n};
+            bool whole = eb_subject_check(s, NULL) == EB_OK, quick = eb_subject_is_plain(s);
+            if (quick != (whole && !odd))
+                fail_msg("%.*s", EB_STR_ARG(s));
+        }
+    }
+    char big[EB_SUBJECT_MAX + 1];
+    memset(big, 'a', sizeof big);
+    assert_true(eb_subject_is_plain((struct eb_str){big, EB_SUBJECT_MAX}));
+    assert_false(eb_subject_is_plain((struct eb_str){big, sizeof big}));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_match),
-        cmocka_unit_test(test_check),
-        cmocka_unit_test(test_mqtt),
-        cmocka_unit_test(test_against_sets),
+        cmocka_unit_test(test_match),  cmocka_unit_test(test_check),        cmocka_unit_test(test_mqtt),
+        cmocka_unit_test(quick_check), cmocka_unit_test(test_against_sets),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

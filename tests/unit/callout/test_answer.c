@@ -181,7 +181,7 @@ static void protected_spaces(void **state) {
     fx_world_open(&w, &dir, NULL);
     static const char *const entries[] = {"all", "plain"};
     static const char *const types[] = {"nats", "mqtt", "websocket"};
-    static const char *const pub[] = {"$SYS.>", "$SRV.>", "$MQTT.>", "$JS.>", "$XL.>"};
+    static const char *const pub[] = {"$SYS.>", "$SRV.>", "$MQTT.>", "$JS.>", "$XL.>", "$JSC.>"};
     for (size_t e = 0; e < EB_COUNT_OF(entries); e++)
         for (size_t t = 0; t < EB_COUNT_OF(types); t++) {
             struct fx_answer a = ask_as(&w, entries[e], types[t]);
@@ -192,6 +192,8 @@ static void protected_spaces(void **state) {
             deny = at(a.user.nats, "sub", "deny");
             bool mqtt = strcmp(types[t], "mqtt") == 0;
             assert_true(has(deny, "$XL.>"));
+            assert_true(has(deny, "$JSC.>"));
+            assert_true(has(deny, "_R_.>"));
             assert_int_equal(has(deny, "$MQTT.>"), !mqtt);
             fx_answer_done(&a);
         }

@@ -56,12 +56,19 @@ static int tear_down(void **state) {
     return 0;
 }
 
-static int dial(int port) {
+/* from: the last byte of the address in 127.0.0.0/24 that dials. */
+static int dial_from(unsigned from, int port) {
     int fd = socket(AF_INET, SOCK_STREAM, 0);
-    struct sockaddr_in a = {
-        .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    MINT_MUST(fd >= 0 && connect(fd, (struct sockaddr *)&a, sizeof a) == 0);
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(0x7f000000 + from)};
+    MINT_MUST(fd >= 0 && bind(fd, (struct sockaddr *)&a, sizeof a) == 0);
+    a.sin_port = htons((uint16_t)port);
+    a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    MINT_MUST(connect(fd, (struct sockaddr *)&a, sizeof a) == 0);
     return fd;
+}
+
+static int dial(int port) {
+    return dial_from(1, port);
 }
 
 /* Sends bytes and reads all that comes; the status code, 0 where nothing did. */
@@ -147,6 +154,65 @@ static void hostile_peers(void **state) {
     assert_int_equal(request(health_port, "GET", "/livez", a, sizeof a), 200);
 }
 
+/* True where the listener keeps the connection and answers on it. */
+static bool serves(int fd) {
+    static const char text[] = "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n";
+    char a[300];
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+    return send(fd, text, sizeof text - 1, MSG_NOSIGNAL) > 0 && poll(&p, 1, patience_ms) > 0 &&
+           read(fd, a, sizeof a) > 0;
+}
+
+static bool has_room(void *ctx) {
+    (void)ctx;
+    eb_auto_fd int fd = dial(health_port);
+    return serves(fd);
+}
+
+/* Connections that the listener ended. */
+static size_t ended(struct pollfd *peers, size_t n) {
+    size_t gone = 0;
+    (void)poll(peers, (nfds_t)n, 0);
+    for (size_t i = 0; i < n; i++)
+        gone += peers[i].revents != 0; /* nothing was asked: what can be read is the end */
+    return gone;
+}
+
+struct peers {
+    struct pollfd *v;
+    size_t n, want;
+};
+
+static bool ended_n(void *ctx) {
+    const struct peers *p = ctx;
+    return ended(p->v, p->n) >= p->want;
+}
+
+/* One address may hold 16 connections of the 64: another is served while it holds all of its own. */
+static void one_peer_cannot_shut_others_out(void **state) {
+    (void)state;
+    enum { PER_PEER = 16 };
+    atomic_store(&live, true);
+    assert_true(fx_wait(has_room, NULL, 3000)); /* what tests before this one held is gone */
+    (void)poll(NULL, 0, 100);
+    struct pollfd held[PER_PEER + 8];
+    for (size_t i = 0; i < EB_COUNT_OF(held); i++)
+        held[i] = (struct pollfd){.fd = dial_from(7, health_port), .events = POLLIN};
+    assert_true(fx_wait(ended_n, &(struct peers){held, EB_COUNT_OF(held), 8}, 3000));
+    (void)poll(NULL, 0, 100);
+    assert_int_equal(ended(held, EB_COUNT_OF(held)), 8); /* the others say nothing, and are kept */
+    eb_auto_fd int other = dial_from(8, health_port);
+    assert_true(serves(other));
+    eb_auto_fd int metrics_of_the_same = dial_from(7, metrics_port); /* each listener counts its own */
+    assert_true(serves(metrics_of_the_same));
+    for (size_t i = 0; i < EB_COUNT_OF(held); i++)
+        (void)close(held[i].fd);
+    assert_true(fx_wait(has_room, NULL, 3000));
+    (void)poll(NULL, 0, 100);
+    eb_auto_fd int again = dial_from(7, health_port);
+    assert_true(serves(again));
+}
+
 static void taken_ports_are_told(void **state) {
     (void)state;
     struct eb_health *h = (void *)&h;
@@ -168,6 +234,7 @@ static void taken_ports_are_told(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(paths), cmocka_unit_test(hostile_peers),
+                                       cmocka_unit_test(one_peer_cannot_shut_others_out),
                                        cmocka_unit_test(taken_ports_are_told)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -112,8 +112,12 @@ static void answer(unsigned status, const char *body, size_t n) {
     (void)pthread_mutex_unlock(&idp.mutex);
 }
 
+static _Atomic int early; /* calls of done in which a fetch was still said to run */
+
 static void on_done(void *ctx) {
     (void)ctx;
+    if (source && eb_keysource_fetching(source))
+        atomic_fetch_add(&early, 1);
     atomic_fetch_add(&done, 1);
 }
 
@@ -230,6 +234,37 @@ static void unknown_kids_fetch_once_in_ten_seconds(void **state) {
     assert_int_equal(EB_KEYSOURCE_UNKNOWN_NS, INT64_C(10000000000));
     eb_keysource_poke(source); /* an operator may always */
     wait_done(3);
+}
+
+/*
+ * The order that parking relies on: the set is in place and the fetch said to be over before `done` is
+ * called. So whoever sees a fetch running after it was parked is still in time for `done`; who sees none
+ * looks again.
+ */
+static void a_fetch_is_over_before_it_is_told(void **state) {
+    (void)state;
+    (void)pthread_mutex_lock(&idp.mutex);
+    start(3600000, NULL);
+    for (int i = 0; i < 20; i++) {
+        assert_true(eb_keysource_fetching(source));
+        (void)poll(NULL, 0, 2);
+    }
+    atomic_store(&early, 0);
+    (void)pthread_mutex_unlock(&idp.mutex);
+    while (eb_keysource_fetching(source))
+        (void)poll(NULL, 0, 1);
+    assert_true(has("a")); /* before done may have been called at all */
+    for (int i = 1; i <= 20; i++) {
+        wait_done(i);
+        eb_keysource_poke(source);
+    }
+    wait_done(21);
+    assert_int_equal(atomic_load(&early), 0);
+    assert_false(eb_keysource_fetching(source));
+    assert_true(eb_keysource_want(source)); /* asked for and not begun counts as running */
+    answer(500, "", 0);
+    wait_done(22);
+    assert_false(eb_keysource_fetching(source)); /* a failure ends it, too */
 }
 
 static void everyone_waits_for_one_fetch(void **state) {
@@ -436,6 +471,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(fetches_and_refreshes),
         TEST(unknown_kids_fetch_once_in_ten_seconds),
+        TEST(a_fetch_is_over_before_it_is_told),
         TEST(everyone_waits_for_one_fetch),
         TEST(bad_answers_keep_the_old_set),
         TEST(an_endless_answer_is_cut_off),

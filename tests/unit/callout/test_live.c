@@ -126,9 +126,10 @@ static void cas(void **state) {
     assert_int_equal(by_cert(leaf), EB_E_CERT_UNTRUSTED);
     assert_int_equal(by_cert(leaf2), EB_E_UNKNOWN_IDENTITY);
     int64_t bad = fx_metric("auth_ca_reload_failures_total");
-    static const char *const broken[] = {"", "no PEM",
-                                         "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
-                                         "-----BEGIN CERTIFICATE-----\n"};
+    const char *const broken[] = {"", "no PEM",
+                                  "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+                                  "-----BEGIN CERTIFICATE-----\n",
+                                  leaf2}; /* a client's certificate: nobody could have one of its making */
     for (size_t i = 0; i < EB_COUNT_OF(broken); i++) {
         eb_auto_findings struct eb_findings g = {0};
         fx_write(&dir, FX_CA, broken[i]);

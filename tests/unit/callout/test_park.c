@@ -1,5 +1,6 @@
 /* Callouts that wait for a key: each is handed back exactly once, at its date, when the keys came, or at the
  * stop. */
+#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
@@ -115,6 +116,29 @@ static void stopped(void **state) {
     eb_park_free(p);
 }
 
+static bool says(void *ctx) {
+    return *(bool *)ctx;
+}
+
+/* What a job waits for came after the caller's look and before the add: nobody will call for it any more. */
+static void what_it_waits_for_is_there(void **state) {
+    (void)state;
+    bool coming = true;
+    struct eb_park *p = start(2);
+    assert_true(eb_park_add_for(p, &jobs[0], eb_mono_ns() + 60000 * MS, says, &coming));
+    (void)poll(NULL, 0, 20);
+    assert_int_equal(atomic_load(&resumed), 0);
+    coming = false;
+    assert_true(eb_park_add_for(p, &jobs[1], eb_mono_ns() + 60000 * MS, says, &coming));
+    assert_int_equal(atomic_load(&resumed), 2);
+    coming = true;
+    assert_true(eb_park_add_for(p, &jobs[0], eb_mono_ns() + 60000 * MS, says, &coming));
+    assert_true(eb_park_add_for(p, &jobs[1], eb_mono_ns() + 60000 * MS, says, &coming));
+    assert_false(eb_park_add_for(p, &jobs[2], eb_mono_ns() + 60000 * MS, says, &coming)); /* full */
+    end(p);
+    assert_int_equal(atomic_load(&jobs[2].times), 0);
+}
+
 static _Atomic bool stop;
 
 static void *releaser(void *arg) {
@@ -144,6 +168,7 @@ int main(void) {
         cmocka_unit_test_setup(release, reset),
         cmocka_unit_test_setup(bounded, reset),
         cmocka_unit_test_setup(stopped, reset),
+        cmocka_unit_test_setup(what_it_waits_for_is_there, reset),
         cmocka_unit_test_setup(races_hand_back_once, reset),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

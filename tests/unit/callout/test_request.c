@@ -229,6 +229,49 @@ static void odd_values_of_members(void **state) {
     }
 }
 
+/* Whatever the two times are, the budget is computed without overflow: between none and five minutes. */
+static void extreme_times(void **state) {
+    (void)state;
+    static const struct {
+        const char *times;
+        enum eb_rc reason; /* of the drop; EB_OK: read, `late` says whether it was then dropped as late */
+        bool late;
+    } rows[] = {
+        {"\"iat\":1,\"exp\":9223372036854775807", EB_OK, false},
+        {"\"iat\":9223372036854775806,\"exp\":9223372036854775807", EB_OK, false},
+        {"\"iat\":9223372036854775807,\"exp\":1", EB_OK, true},
+        {"\"iat\":9223372036854775807,\"exp\":9223372036854775807", EB_OK, true},
+        {"\"iat\":1,\"exp\":1", EB_OK, true},
+        {"\"iat\":-9223372036854775808,\"exp\":9223372036854775807", EB_E_REQ_MALFORMED, false},
+        {"\"iat\":9223372036854775807,\"exp\":-9223372036854775808", EB_E_REQ_MALFORMED, false},
+        {"\"iat\":-1,\"exp\":5", EB_E_REQ_MALFORMED, false},
+        {"\"iat\":0,\"exp\":5", EB_E_REQ_MALFORMED, false},
+        {"\"iat\":-0,\"exp\":5", EB_E_REQ_MALFORMED, false},
+        {"\"iat\":5,\"exp\":0", EB_E_REQ_MALFORMED, false},
+        {"\"iat\":1,\"exp\":9223372036854775808", EB_E_REQ_MALFORMED, false},
+        {"\"iat\":1e9,\"exp\":2000000000", EB_E_REQ_MALFORMED, false},
+    };
+    for (size_t i = 0; i < EB_COUNT_OF(rows); i++) {
+        eb_auto_buf struct eb_buf claims = {0}, text = {0};
+        eb_buf_printf(&claims,
+                      "{\"aud\":\"nats-authorization-request\",%s,\"iss\":\"" SERVER_R0
+                      "\",\"sub\":\"" ACCOUNT_R0 "\",\"nats\":{\"server_id\":{\"id\":\"" SERVER_R0
+                      "\",\"name\":\"n\",\"host\":\"h\"},\"user_nkey\":\"" USER_R1
+                      "\",\"client_info\":{\"kind\":\"Client\",\"type\":\"nats\"},\"connect_opts\":{},"
+                      "\"type\":\"authorization_request\",\"version\":2}}",
+                      rows[i].times);
+        fixture_token(&text, EB_STR(USUAL_HEADER), eb_buf_get(&claims), SERVER_R0_SEED);
+        uint64_t late = eb_counter_get(EB_C_DROPPED_LATE);
+        struct fx_answer a = fx_run(&world, eb_buf_get(&text), EB_STR_NONE, NULL, false);
+        bool answers = rows[i].reason == EB_OK && !rows[i].late;
+        if (answers != (a.outcome == EB_ANSWER && !a.error) || a.reason != rows[i].reason ||
+            rows[i].late != (eb_counter_get(EB_C_DROPPED_LATE) == late + 1))
+            fail_msg("%s: outcome %d, reason %s", rows[i].times, (int)a.outcome, eb_rc_name(a.reason));
+        fx_answer_done(&a);
+    }
+    still_works();
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(envelopes),
@@ -239,6 +282,7 @@ int main(void) {
         cmocka_unit_test(large),
         cmocka_unit_test(late),
         cmocka_unit_test(odd_values_of_members),
+        cmocka_unit_test(extreme_times),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

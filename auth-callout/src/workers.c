@@ -1,0 +1,155 @@
+#include "workers.h"
+
+#include <pthread.h>
+
+#include "clock.h"
+#include "log.h"
+#include "metrics.h"
+
+/* A worker that holds one request longer than this is wedged: nothing it does takes a second. */
+#define WEDGED_NS (30 * INT64_C(1000000000))
+/* nats.c hands each destroyed message to a thread that it wakes for it: a worker ends several together. */
+enum { SPENT_MAX = 32 };
+/* A worker's buffer that grew beyond this is given back. */
+#define SCRATCH_KEPT ((size_t)64 << 10)
+
+struct worker {
+    const struct eb_workers_options *opt;
+    pthread_t thread;
+    _Atomic int64_t busy_since;      /* 0 = idle */
+    struct eb_job *spent[SPENT_MAX]; /* answered, to be ended */
+    size_t spent_n;
+};
+
+struct eb_workers {
+    struct eb_workers_options opt;
+    size_t n;
+    struct worker workers[];
+};
+
+static void end_spent(struct worker *w) {
+    for (size_t i = 0; i < w->spent_n; i++)
+        eb_job_free(w->opt->jobs, w->spent[i]);
+    w->spent_n = 0;
+}
+
+static void retire(struct worker *w, struct eb_job *job) {
+    w->spent[w->spent_n++] = job;
+    if (w->spent_n == SPENT_MAX)
+        end_spent(w);
+}
+
+void eb_workers_submit(struct eb_workers *w, struct eb_job *job) {
+    const struct eb_workers_options *opt = &w->opt;
+    struct eb_job *dropped = eb_queue_push(opt->queue, job);
+    if (!dropped)
+        return;
+    eb_callout_note_drop(EB_C_DROPPED_FULL);
+    eb_job_free(opt->jobs, dropped);
+}
+
+static bool keys_are_coming(void *keys) {
+    return eb_keysource_fetching(keys);
+}
+
+/* True where the job was taken by the park. */
+static bool try_park(const struct eb_workers_options *opt, struct eb_job *job, int64_t until_ns) {
+    job->waited = true;
+    if (!eb_park_add_for(opt->park, job, until_ns, keys_are_coming, opt->callout->keys))
+        return false;
+    eb_count(EB_C_PARKED);
+    return true;
+}
+
+static void run_job(struct worker *w, struct eb_job *job, struct eb_callout_scratch *scratch,
+                    struct eb_buf *reply) {
+    const struct eb_workers_options *opt = w->opt;
+    if (eb_callout_hopeless(job->arrived_ns, eb_mono_ns())) {
+        eb_callout_note_drop(EB_C_DROPPED_LATE);
+        retire(w, job);
+        return;
+    }
+    const char *xkey = NULL;
+    struct eb_callout_in in = {
+        .payload = eb_str_n(natsMsg_GetData(job->msg), (size_t)natsMsg_GetDataLength(job->msg)),
+        .arrived_ns = job->arrived_ns,
+        .waited = job->waited};
+    if (natsMsgHeader_Get(job->msg, "Nats-Server-Xkey", &xkey) == NATS_OK && xkey)
+        in.header_xkey = eb_str(xkey);
+    int64_t until_ns = 0;
+    enum eb_outcome outcome = eb_callout_run(opt->callout, &in, scratch, reply, &until_ns);
+    if (outcome == EB_PARK) {
+        if (try_park(opt, job, until_ns))
+            return;
+        in.waited = true;
+        outcome = eb_callout_run(opt->callout, &in, scratch, reply, &until_ns);
+    }
+    if (outcome == EB_ANSWER &&
+        !opt->send(opt->ctx, job->link, natsMsg_GetReply(job->msg), eb_buf_get(reply))) {
+        eb_count(EB_C_PUBLISH_FAILURES);
+        eb_log(EB_LOG_WARN, "an answer could not be sent: no link to NATS is up");
+    }
+    if (scratch->plain.cap > SCRATCH_KEPT)
+        eb_buf_done(&scratch->plain);
+    retire(w, job);
+}
+
+static void *worker_main(void *arg) {
+    struct worker *w = arg;
+    EB_CLEANUP(eb_callout_scratch_done) struct eb_callout_scratch scratch = {0};
+    eb_auto_buf struct eb_buf reply = {0};
+    for (struct eb_job *job = eb_queue_pop(w->opt->queue); job; job = eb_queue_pop(w->opt->queue)) {
+        atomic_store(&w->busy_since, eb_mono_ns());
+        run_job(w, job, &scratch, &reply);
+        atomic_store(&w->busy_since, 0);
+        if (w->spent_n && eb_queue_depth(w->opt->queue) == 0)
+            end_spent(w);
+    }
+    end_spent(w);
+    nats_ReleaseThreadMemory();
+    return NULL;
+}
+
+enum eb_rc eb_workers_start(const struct eb_workers_options *opt, struct eb_workers **ret,
+                            struct eb_err *reterr) {
+    size_t n = opt->n > EB_WORKERS_MAX ? EB_WORKERS_MAX : opt->n;
+    struct eb_workers *all = calloc(1, sizeof *all + n * sizeof all->workers[0]);
+    if (!all)
+        return EB_FAIL(reterr, EB_E_NOMEM, "out of memory");
+    all->opt = *opt;
+    for (size_t i = 0; i < n; i++) {
+        all->workers[i].opt = &all->opt;
+        if (pthread_create(&all->workers[i].thread, NULL, worker_main, &all->workers[i]) != 0)
+            break;
+        all->n++;
+    }
+    if (all->n == 0) {
+        free(all);
+        return EB_FAIL(reterr, EB_E_INTERNAL, "no thread for the workers");
+    }
+    *ret = all;
+    return EB_OK;
+}
+
+size_t eb_workers_count(const struct eb_workers *w) {
+    return w->n;
+}
+
+bool eb_workers_live(struct eb_workers *w) {
+    int64_t now = eb_mono_ns();
+    for (size_t i = 0; i < w->n; i++) {
+        int64_t since = atomic_load(&w->workers[i].busy_since);
+        if (since && now - since > WEDGED_NS)
+            return false;
+    }
+    return true;
+}
+
+void eb_workers_join(struct eb_workers *w) {
+    for (size_t i = 0; w && i < w->n; i++)
+        (void)pthread_join(w->workers[i].thread, NULL);
+}
+
+void eb_workers_free(struct eb_workers *w) {
+    free(w);
+}

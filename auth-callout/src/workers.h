@@ -1,0 +1,36 @@
+/* The threads that decide callouts. They never wait for anything but the queue. */
+#ifndef EB_WORKERS_H
+#define EB_WORKERS_H
+
+#include "callout.h"
+#include "job.h"
+#include "park.h"
+#include "queue.h"
+
+struct eb_workers; /* any thread */
+
+struct eb_workers_options {
+    size_t n;                         /* threads, cut to EB_WORKERS_MAX */
+    const struct eb_callout *callout; /* borrowed, like all that follows */
+    struct eb_jobs *jobs;
+    struct eb_queue *queue;
+    struct eb_park *park;
+    /* Sends an answer over a link; false where none is up. On a worker's thread. */
+    bool (*send)(void *ctx, size_t link, const char *subject, struct eb_str bytes);
+    void *ctx;
+};
+#define EB_WORKERS_MAX 256
+
+EB_MUSTCHECK enum eb_rc eb_workers_start(const struct eb_workers_options *opt, struct eb_workers **ret,
+                                         struct eb_err *reterr);
+size_t eb_workers_count(const struct eb_workers *w);
+/* False where one of them has been busy with one request for so long that it is wedged. */
+bool eb_workers_live(struct eb_workers *w);
+/* Hands a job on; the queue's oldest is dropped where it is full. */
+void eb_workers_submit(struct eb_workers *w, struct eb_job *job);
+/* Waits for the end of the threads, which comes when the queue is closed and empty. */
+void eb_workers_join(struct eb_workers *w);
+/* After the join; nobody may use w any more. */
+void eb_workers_free(struct eb_workers *w);
+
+#endif

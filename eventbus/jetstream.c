@@ -1,0 +1,362 @@
+#include "jetstream.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <poll.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <sys/socket.h>
+
+#include "base/json.h"
+#include "base/num.h"
+#include "nkey/nkey.h"
+
+#define ANSWER_MAX ((size_t)16 << 20)
+enum {
+    CONNECT_TIMEOUT_MS = 2000,
+    PING_MS = 5000, /* a silent server is noticed after two of these */
+    WRITE_DEADLINE_MS = 2000,
+    RECONNECT_QUICK_MS = 20, /* a server that was only restarted must have us back at once */
+    RECONNECT_QUICK_TRIES = 250,
+    RECONNECT_SLOW_MS = 500,
+    REBUILD_MS = 500,
+    LIBRARY_END_MS = 1000,
+    URLS_MAX = 32,
+    HELLO_MAX = 64 << 10, /* bytes of the server's first line */
+    TROUBLE_MAX = 240,
+};
+
+struct eb_js {
+    struct eb_js_options opt;
+    struct eb_nkey *key; /* of the connection, which signs with it */
+    natsConnection *nc;
+    unsigned generation;
+    int64_t rebuilt_ms;
+    char trouble[TROUBLE_MAX];
+};
+
+static int64_t mono_ms(void) {
+    struct timespec t = {0};
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+static natsStatus sign_nonce(char **error, unsigned char **signature, int *length, const char *nonce,
+                             void *ctx) {
+    (void)error;
+    unsigned char *sig = malloc(EB_NKEY_SIG_LEN); /* nats.c frees it */
+    if (!sig || eb_nkey_sign(ctx, eb_str(nonce), sig) != EB_OK) {
+        free(sig);
+        return NATS_NO_MEMORY;
+    }
+    *signature = sig;
+    *length = EB_NKEY_SIG_LEN;
+    return NATS_OK;
+}
+
+static int64_t reconnect_delay(natsConnection *nc, int attempts, void *ctx) {
+    (void)nc;
+    (void)ctx;
+    uint32_t most = attempts <= RECONNECT_QUICK_TRIES ? RECONNECT_QUICK_MS : RECONNECT_SLOW_MS;
+    return (int64_t)(most / 2 + randombytes_uniform(most / 2 + 1));
+}
+
+/* Keeps nats.c from printing errors on standard error by itself. */
+static void quiet(natsConnection *nc, natsSubscription *sub, natsStatus status, void *ctx) {
+    (void)nc;
+    (void)sub;
+    (void)status;
+    (void)ctx;
+}
+
+static void optionsp(natsOptions **o) {
+    natsOptions_Destroy(*o);
+}
+
+static enum eb_rc set_urls(natsOptions *o, const char *text, struct eb_err *reterr) {
+    eb_auto_free char *copy = eb_str_dup(eb_str(text));
+    const char *urls[URLS_MAX];
+    int n = 0;
+    char *save = NULL;
+    for (char *url = copy ? strtok_r(copy, ", ", &save) : NULL; url && n < URLS_MAX;
+         url = strtok_r(NULL, ", ", &save))
+        urls[n++] = url;
+    natsStatus s = n ? natsOptions_SetServers(o, urls, n) : NATS_INVALID_ARG;
+    return s == NATS_OK ? EB_OK
+                        : EB_FAIL(reterr, EB_E_INVALID, "--server %.120s: %s; write nats://host:port", text,
+                                  natsStatus_GetText(s));
+}
+
+static enum eb_rc set_options(natsOptions *o, struct eb_js *js, struct eb_nkey *key, struct eb_err *reterr) {
+    enum eb_rc rc = set_urls(o, js->opt.urls, reterr);
+    if (rc != EB_OK)
+        return rc;
+    natsStatus s = natsOptions_SetName(o, js->opt.name);
+    s = s ? s : natsOptions_SetNKey(o, eb_nkey_public(key), sign_nonce, key);
+    s = s ? s : natsOptions_SetTimeout(o, CONNECT_TIMEOUT_MS);
+    s = s ? s : natsOptions_SetAllowReconnect(o, true);
+    s = s ? s : natsOptions_SetMaxReconnect(o, -1);
+    s = s ? s : natsOptions_SetCustomReconnectDelay(o, reconnect_delay, NULL);
+    s = s ? s : natsOptions_SetReconnectBufSize(o, 1); /* 0 would be its default; see the header */
+    s = s ? s : natsOptions_SetPingInterval(o, PING_MS);
+    s = s ? s : natsOptions_SetMaxPingsOut(o, 2);
+    s = s ? s : natsOptions_SetWriteDeadline(o, WRITE_DEADLINE_MS);
+    s = s ? s : natsOptions_SetErrorHandler(o, quiet, NULL);
+    if (!s && js->opt.ca) {
+        s = natsOptions_LoadCATrustedCertificates(o, js->opt.ca);
+        if (s != NATS_OK)
+            return EB_FAIL(reterr, EB_E_INVALID, "--ca %s cannot be used: %s", js->opt.ca,
+                           natsStatus_GetText(s));
+    }
+    return s == NATS_OK ? EB_OK : EB_FAIL(reterr, EB_E_INTERNAL, "nats.c: %s", natsStatus_GetText(s));
+}
+
+enum eb_rc eb_js_new(const struct eb_js_options *opt, struct eb_js **ret, struct eb_err *reterr) {
+    EB_CLEANUP(eb_js_freep) struct eb_js *js = calloc(1, sizeof *js);
+    EB_CLEANUP(eb_nkey_freep) struct eb_nkey *key = NULL;
+    EB_CLEANUP(optionsp) natsOptions *o = NULL;
+    if (!js || natsOptions_Create(&o) != NATS_OK)
+        return EB_FAIL(reterr, EB_E_NOMEM, "out of memory");
+    js->opt = *opt;
+    enum eb_rc rc = eb_nkey_from_seed_file(opt->seed_file, EB_NKEY_USER, &key, reterr);
+    rc = rc == EB_OK ? set_options(o, js, key, reterr) : rc;
+    if (rc != EB_OK)
+        return rc;
+    *ret = EB_TAKE(js);
+    return EB_OK;
+}
+
+static void tear_down(struct eb_js *js) {
+    natsConnection_Destroy(js->nc);
+    js->nc = NULL;
+    eb_nkey_free(js->key);
+    js->key = NULL;
+}
+
+void eb_js_free(struct eb_js *js) {
+    if (!js)
+        return;
+    if (js->nc)
+        (void)natsConnection_FlushTimeout(js->nc, 500);
+    tear_down(js);
+    free(js);
+}
+
+void eb_js_library_end(void) {
+    (void)nats_CloseAndWait(LIBRARY_END_MS);
+}
+
+static void note_trouble(struct eb_js *js, const char *text) {
+    (void)snprintf(js->trouble, sizeof js->trouble, "%s", text ? text : "");
+}
+
+/* Connects once, waiting; where the server does not answer, the next call tries again. */
+static void build(struct eb_js *js) {
+    EB_CLEANUP(optionsp) natsOptions *o = NULL;
+    struct eb_err err = {0};
+    tear_down(js);
+    enum eb_rc rc = natsOptions_Create(&o) == NATS_OK ? EB_OK : EB_E_NOMEM;
+    rc = rc == EB_OK ? eb_nkey_from_seed_file(js->opt.seed_file, EB_NKEY_USER, &js->key, &err) : rc;
+    rc = rc == EB_OK ? set_options(o, js, js->key, &err) : rc;
+    if (rc != EB_OK) {
+        note_trouble(js, eb_err_text(&err, rc));
+        return;
+    }
+    natsStatus s = natsConnection_Connect(&js->nc, o);
+    if (s == NATS_OK) {
+        js->generation++;
+        js->trouble[0] = '\0';
+        return;
+    }
+    const char *more = nats_GetLastError(NULL);
+    eb_auto_buf struct eb_buf text = {0};
+    eb_buf_z(&text, natsStatus_GetText(s));
+    if (more && *more)
+        eb_buf_printf(&text, " (%.160s)", more);
+    if (s == NATS_CONNECTION_AUTH_FAILED || s == NATS_NOT_PERMITTED)
+        eb_buf_z(&text, "; is this seed that of the site's user nats-streams, and does auth_users list it?");
+    note_trouble(js, text.p);
+    tear_down(js);
+}
+
+bool eb_js_up(struct eb_js *js) {
+    if (js->nc && natsConnection_Status(js->nc) == NATS_CONN_STATUS_CONNECTED)
+        return true;
+    if (js->nc && !natsConnection_IsClosed(js->nc)) { /* nats.c is at it */
+        const char *text = NULL;
+        (void)natsConnection_GetLastError(js->nc, &text);
+        note_trouble(js, text && *text ? text : "the connection was lost");
+        return false;
+    }
+    int64_t now = mono_ms();
+    if (js->rebuilt_ms && now - js->rebuilt_ms < REBUILD_MS)
+        return false;
+    js->rebuilt_ms = now;
+    build(js);
+    return js->nc && natsConnection_Status(js->nc) == NATS_CONN_STATUS_CONNECTED;
+}
+
+const char *eb_js_trouble(struct eb_js *js) {
+    return js->trouble;
+}
+
+unsigned eb_js_generation(const struct eb_js *js) {
+    return js->generation;
+}
+
+natsConnection *eb_js_connection(struct eb_js *js) {
+    return js->nc;
+}
+
+static void msgp(natsMsg **m) {
+    natsMsg_Destroy(*m);
+}
+
+static enum eb_rc answer_of(natsMsg *msg, const char *name, json_t **ret, int *ret_code,
+                            struct eb_err *reterr) {
+    eb_auto_json json_t *root = NULL;
+    enum eb_rc rc = eb_json_object(eb_str_n(natsMsg_GetData(msg), (size_t)natsMsg_GetDataLength(msg)),
+                                   ANSWER_MAX, &root, reterr);
+    if (rc != EB_OK) {
+        eb_err_prefix(reterr, "$JS.API.%s", name);
+        return rc;
+    }
+    const json_t *error = json_object_get(root, "error");
+    if (error) {
+        const char *words = json_string_value(json_object_get(error, "description"));
+        *ret_code = (int)json_integer_value(json_object_get(error, "err_code"));
+        return EB_FAIL(reterr, EB_E_INVALID, "the server says: %.180s (%d)", words ? words : "no", *ret_code);
+    }
+    *ret = EB_TAKE(root);
+    return EB_OK;
+}
+
+enum eb_rc eb_js_ask(struct eb_js *js, const char *name, const json_t *body, int64_t timeout_ms, json_t **ret,
+                     int *ret_code, struct eb_err *reterr) {
+    int code_unwanted = 0, *code = ret_code ? ret_code : &code_unwanted;
+    *code = EB_JS_NO_ANSWER;
+    eb_auto_buf struct eb_buf subject = {0};
+    eb_auto_free char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+    eb_buf_printf(&subject, "$JS.API.%s", name);
+    if (!eb_buf_ok(&subject) || (body && !text))
+        return EB_FAIL(reterr, EB_E_NOMEM, "out of memory");
+    EB_CLEANUP(msgp) natsMsg *msg = NULL;
+    natsStatus s = js->nc
+                       ? natsConnection_RequestString(&msg, js->nc, subject.p, text ? text : "", timeout_ms)
+                       : NATS_CONNECTION_DISCONNECTED;
+    if (s == NATS_NO_RESPONDERS)
+        return EB_FAIL(reterr, EB_E_IO,
+                       "JetStream does not answer: it is off in this account, or not ready yet");
+    if (s == NATS_MAX_PAYLOAD)
+        return EB_FAIL(reterr, EB_E_TOO_LARGE, "%s: %zu bytes are over the server's max_payload", name,
+                       strlen(text));
+    if (s == NATS_TIMEOUT)
+        return EB_FAIL(reterr, EB_E_IO, "no answer to %s within %lld ms: may this user publish it?",
+                       subject.p, (long long)timeout_ms);
+    if (s != NATS_OK)
+        return EB_FAIL(reterr, EB_E_IO, "%s: %s", subject.p, natsStatus_GetText(s));
+    *code = 0;
+    return answer_of(msg, name, ret, code, reterr);
+}
+
+/* --- the server's first line -----------------------------------------------------------------------------
+ */
+
+static void addressesp(struct addrinfo **a) {
+    if (*a)
+        freeaddrinfo(*a);
+}
+
+/* Cuts user, host and port out of "nats://user:password@host:port"; the text is changed. */
+static bool split_url(char *url, char **ret_host, char **ret_port) {
+    char *host = strstr(url, "://");
+    host = host ? host + 3 : url;
+    char *at = strrchr(host, '@');
+    host = at ? at + 1 : host;
+    char *slash = strchr(host, '/');
+    if (slash)
+        *slash = '\0';
+    char *colon = strrchr(host, ':');
+    if (!colon)
+        return false;
+    *colon = '\0';
+    *ret_port = colon + 1;
+    size_t n = strlen(host);
+    if (n > 1 && host[0] == '[' && host[n - 1] == ']') {
+        host[n - 1] = '\0';
+        host++;
+    }
+    *ret_host = host;
+    return true;
+}
+
+static int dial(const char *host, const char *port) {
+    EB_CLEANUP(addressesp) struct addrinfo *list = NULL;
+    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
+    if (getaddrinfo(host, port, &hints, &list) != 0)
+        return -1;
+    for (const struct addrinfo *a = list; a; a = a->ai_next) {
+        eb_auto_fd int fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        if (fd < 0 || (connect(fd, a->ai_addr, a->ai_addrlen) != 0 && errno != EINPROGRESS))
+            continue;
+        int taken = fd;
+        fd = -1;
+        return taken;
+    }
+    return -1;
+}
+
+/* The line up to its end; false where none comes in time. */
+static bool read_line(int fd, struct eb_buf *to) {
+    int64_t until = mono_ms() + CONNECT_TIMEOUT_MS;
+    for (;;) {
+        struct pollfd p = {.fd = fd, .events = POLLIN};
+        int64_t left = until - mono_ms();
+        if (left <= 0 || poll(&p, 1, (int)left) <= 0)
+            return false;
+        char bytes[4096];
+        ssize_t n = recv(fd, bytes, sizeof bytes, 0);
+        if (n <= 0 || to->n + (size_t)n > HELLO_MAX)
+            return false;
+        eb_buf_add(to, bytes, (size_t)n);
+        if (memchr(bytes, '\n', (size_t)n))
+            return eb_buf_ok(to);
+    }
+}
+
+static void copy_text(char *to, size_t size, struct eb_str s) {
+    (void)snprintf(to, size, "%.*s", EB_STR_ARG(s));
+}
+
+enum eb_rc eb_js_server(struct eb_js *js, struct eb_js_server *ret, struct eb_err *reterr) {
+    char url[512] = "", *host = NULL, *port = NULL;
+    eb_auto_buf struct eb_buf line = {0};
+    eb_auto_json json_t *info = NULL;
+    if (!js->nc || natsConnection_GetConnectedUrl(js->nc, url, sizeof url) != NATS_OK ||
+        !split_url(url, &host, &port))
+        return EB_FAIL(reterr, EB_E_IO, "not connected");
+    eb_auto_fd int fd = dial(host, port);
+    if (fd < 0 || !read_line(fd, &line))
+        return EB_FAIL(reterr, EB_E_IO, "%s:%s does not say which version it is", host, port);
+    struct eb_str text = eb_buf_get(&line);
+    struct eb_str json = eb_str_cut(&text, '\n');
+    if (!eb_str_starts(json, EB_STR("INFO ")))
+        return EB_FAIL(reterr, EB_E_IO, "%s:%s is no NATS server", host, port);
+    json = eb_str_trim(eb_str_n(json.p + 5, json.n - 5));
+    enum eb_rc rc = eb_json_object(json, HELLO_MAX, &info, reterr);
+    if (rc != EB_OK)
+        return rc;
+    copy_text(ret->name, sizeof ret->name, eb_json_str(info, "server_name"));
+    copy_text(ret->version, sizeof ret->version, eb_json_str(info, "version"));
+    ret->clustered = eb_json_str(info, "cluster").n > 0;
+    return EB_OK;
+}
+
+bool eb_js_version_at_least(const char *version, unsigned major, unsigned minor) {
+    struct eb_str rest = eb_str(version[0] == 'v' ? version + 1 : version);
+    int64_t have_major = 0, have_minor = 0;
+    if (eb_num_i64(eb_str_cut(&rest, '.'), 0, 1000, &have_major) != EB_OK ||
+        eb_num_i64(eb_str_cut(&rest, '.'), 0, 1000, &have_minor) != EB_OK)
+        return false;
+    return have_major > major || (have_major == major && have_minor >= minor);
+}

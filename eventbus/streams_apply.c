@@ -1,0 +1,203 @@
+/* eventbus streams apply */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "say.h"
+#include "streams_common.h"
+
+enum { OPT_WAIT = EB_STREAMS_OPTIONS, OPT_DRY_RUN, OPT_SHRINK };
+
+static const struct eb_option options[] = {
+    EB_STREAMS_OPTION_ROWS,
+    {"wait", "DURATION", "how long JetStream may take to be ready; default 30s"},
+    {"dry-run", NULL, "only show what would change"},
+    {"allow-shrink", NULL, "let a smaller limit drop stored messages"},
+    {NULL, NULL, NULL},
+};
+
+enum {
+    WAIT_MS = 30000,
+    ASK_MS = 10000, /* a cluster elects a leader before it answers a STREAM.CREATE */
+    SETTLE_MS = 200,
+};
+
+/* What one stream needs. */
+struct todo {
+    const json_t *wanted;
+    const char *name;
+    json_t *info; /* NULL where the stream is missing */
+    struct eb_stream_changes changes;
+};
+
+static void todos_done(struct todo (*t)[EB_STREAMS_N]) {
+    for (size_t i = 0; i < EB_STREAMS_N; i++) {
+        json_decref((*t)[i].info);
+        eb_stream_changes_done(&(*t)[i].changes);
+    }
+}
+
+static enum eb_rc look(struct eb_js *js, struct todo *t, int64_t until, struct eb_err *reterr) {
+    for (;;) {
+        struct eb_err err = {0};
+        enum eb_rc rc = eb_streams_info(js, t->name, ASK_MS, &t->info, &err);
+        if (rc == EB_OK && t->info)
+            rc = eb_stream_compare(t->wanted, t->info, eb_streams_now_ns(), &t->changes);
+        if (rc == EB_OK)
+            return EB_OK;
+        if (eb_streams_mono_ms() >= until) /* a cluster may still be electing */
+            return EB_FAIL(reterr, rc, "%s", eb_err_text(&err, rc));
+        eb_streams_sleep(SETTLE_MS);
+    }
+}
+
+/* Says what may not be done; true where there is nothing such. */
+static bool all_allowed(const struct eb_command *c, const struct todo *todos, bool shrink) {
+    bool ok = true;
+    for (size_t i = 0; i < EB_STREAMS_N; i++)
+        for (size_t j = 0; j < todos[i].changes.n; j++) {
+            const struct eb_stream_change *one = &todos[i].changes.items[j];
+            if (one->kind == EB_CHANGE_PLAIN || (one->kind == EB_CHANGE_LOSES && shrink))
+                continue;
+            eb_say(c, "%s: %s: %s -> %s is refused: %s", todos[i].name, one->field, one->from, one->to,
+                   one->why);
+            ok = false;
+        }
+    if (!ok)
+        eb_say(c, "nothing was changed, in no stream");
+    return ok;
+}
+
+static bool tell(const struct eb_command *c, const struct todo *t, const char *done) {
+    eb_auto_buf struct eb_buf text = {0};
+    eb_buf_printf(&text, "%s: %s\n", t->name, done);
+    for (size_t i = 0; i < t->changes.n; i++) {
+        const struct eb_stream_change *one = &t->changes.items[i];
+        eb_buf_z(&text, "    ");
+        eb_say_safe(&text, eb_str(one->field));
+        eb_buf_z(&text, ": ");
+        eb_say_safe(&text, eb_str(one->from));
+        eb_buf_z(&text, " -> ");
+        eb_say_safe(&text, eb_str(one->to));
+        if (one->why)
+            eb_buf_printf(&text, " (%s)",
+                          one->kind == EB_CHANGE_LOSES ? "stored messages may go: --allow-shrink" : one->why);
+        eb_buf_ch(&text, '\n');
+    }
+    return eb_buf_ok(&text) && eb_say_out(c, eb_buf_get(&text));
+}
+
+static const char *hint(int code) {
+    if (code == 10047 || code == 10023 || code == 10028 || code == 10002)
+        return "; JetStream's limits of the account or the server leave no room for mqttStreams.maxBytes "
+               "four times";
+    return "";
+}
+
+/* Creates or updates. A stream that appears meanwhile (an MQTT login makes its own) is compared and updated.
+ */
+static enum eb_rc apply(struct eb_js *js, struct todo *t, int64_t until, struct eb_err *reterr) {
+    eb_auto_json json_t *config = t->info ? eb_stream_updated(t->wanted, t->info) : json_deep_copy(t->wanted);
+    eb_auto_buf struct eb_buf subject = {0};
+    eb_buf_printf(&subject, "STREAM.%s.%s", t->info ? "UPDATE" : "CREATE", t->name);
+    if (!config || !eb_buf_ok(&subject))
+        return EB_FAIL(reterr, EB_E_NOMEM, "out of memory");
+    for (;;) {
+        eb_auto_json json_t *answer = NULL;
+        struct eb_err err = {0};
+        int code = 0;
+        enum eb_rc rc = eb_js_ask(js, subject.p, config, ASK_MS, &answer, &code, &err);
+        if (rc == EB_OK)
+            return EB_OK;
+        bool temporary = code == EB_JS_NO_ANSWER || code == 10008 || code == 10009 || code == 10005;
+        if (temporary && eb_streams_mono_ms() < until) {
+            eb_streams_sleep(SETTLE_MS);
+            continue;
+        }
+        return EB_FAIL(reterr, rc, "%s: %s%s%s", t->name, eb_err_text(&err, rc), hint(code),
+                       code == EB_JS_STREAM_EXISTS ? "; somebody made it just now: run this again" : "");
+    }
+}
+
+static bool apply_all(const struct eb_command *c, struct eb_js *js, struct todo *todos, bool dry,
+                      int64_t until) {
+    for (size_t i = 0; i < EB_STREAMS_N; i++) {
+        struct todo *t = &todos[i];
+        struct eb_err err = {0};
+        bool needed = !t->info || t->changes.n;
+        enum eb_rc rc = needed && !dry ? apply(js, t, until, &err) : EB_OK;
+        if (rc != EB_OK) {
+            eb_say(c, "%s", eb_err_text(&err, rc));
+            return false;
+        }
+        if (!tell(c, t,
+                  !needed   ? "unchanged"
+                  : t->info ? dry ? "would be updated" : "updated"
+                  : dry     ? "would be created"
+                            : "created"))
+            return false;
+    }
+    return true;
+}
+
+static int work(const struct eb_command *c, const struct eb_args *args, const struct eb_plan *plan,
+                struct eb_js *js) {
+    int64_t wait_ms = 0;
+    if (!eb_streams_wait(c, "wait", args->value[OPT_WAIT], WAIT_MS, &wait_ms))
+        return EB_EXIT_USAGE;
+    int64_t until = eb_streams_mono_ms() + wait_ms;
+    EB_CLEANUP(todos_done) struct todo todos[EB_STREAMS_N] = {0};
+    struct eb_js_server server = {0};
+    struct eb_err err = {0};
+    enum eb_rc rc = eb_streams_ready(js, plan, wait_ms, &server, &err);
+    for (size_t i = 0; rc == EB_OK && i < EB_STREAMS_N; i++) {
+        todos[i].wanted = json_array_get(plan->streams, i);
+        todos[i].name = json_string_value(json_object_get(todos[i].wanted, "name"));
+        rc = look(js, &todos[i], until, &err);
+    }
+    if (rc != EB_OK) {
+        eb_say(c, "%s", eb_err_text(&err, rc));
+        return EB_EXIT_FAILED;
+    }
+    if (!all_allowed(c, todos, args->value[OPT_SHRINK] != NULL))
+        return EB_EXIT_FAILED;
+    return apply_all(c, js, todos, args->value[OPT_DRY_RUN] != NULL, until) ? EB_EXIT_OK : EB_EXIT_FAILED;
+}
+
+static int run(const struct eb_command *c, const struct eb_args *args) {
+    eb_auto_plan struct eb_plan plan = {0};
+    struct eb_js *js = NULL;
+    int status = eb_streams_begin(c, args, &plan, &js);
+    if (status == EB_EXIT_OK)
+        status = work(c, args, &plan, js);
+    eb_js_free(js);
+    eb_js_library_end();
+    return status;
+}
+
+const struct eb_command eb_streams_apply = {
+    .words = "streams apply",
+    .summary = "create or update a site's MQTT and cross-site streams",
+    .synopsis = "eventbus streams apply --site FILE --server URL --seed-file FILE [--dry-run]",
+    .description =
+        "Makes the four streams of a site what its document says: XL_RETAINED, $MQTT_msgs, $MQTT_rmsgs and "
+        "$MQTT_qos2in, with limits, storage, replicas and the sources that pull from the other sites. Run it "
+        "before the "
+        "first MQTT client may log in: the server would make streams of its own then, and $MQTT_qos2in "
+        "cannot be mended "
+        "afterwards.\n\n"
+        "Each difference is shown as field: old -> new; where there is none, nothing is sent. Entries of "
+        "sources that "
+        "are not in the document, of a CPC that was taken out, are removed.\n\n"
+        "It never deletes data. All streams are looked at before any is changed; a change of storage, "
+        "another first "
+        "sequence, or a limit below what is stored is refused, and then no stream is touched.",
+    .options = options,
+    .operand = NULL,
+    .operand_required = false,
+    .examples = "eventbus streams apply --site csc.yaml --server nats://127.0.0.1:4222 \\\n"
+                "    --seed-file deploy/secrets/csc/nkeys/nats-streams/seed --dry-run",
+    .failures =
+        "JetStream was not ready in time, the server is too old or another site's, or a change was refused",
+    .run = run,
+};

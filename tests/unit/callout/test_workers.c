@@ -1,0 +1,142 @@
+/* The threads that decide: every request is answered once and ended, also one that is parked in the moment in
+ * which the fetch that it waits for ends. */
+#include <poll.h>
+#include <stdatomic.h>
+#include <stdio.h>
+
+#include "clock.h"
+#include "fixture.h"
+#include "workers.h"
+
+static struct fx_dir dir;
+static struct fx_world world;
+static struct eb_jobs jobs;
+static struct eb_queue *queue;
+static struct eb_park *park;
+static struct eb_workers *workers;
+static EVP_PKEY *key;
+static _Atomic int sent;
+static char last_subject[64];
+static size_t last_link;
+
+static bool on_send(void *ctx, size_t link, const char *subject, struct eb_str bytes) {
+    assert_ptr_equal(ctx, &dir);
+    assert_true(eb_natsjwt_is(bytes));
+    last_link = link;
+    (void)snprintf(last_subject, sizeof last_subject, "%s", subject);
+    atomic_fetch_add(&sent, 1);
+    return true;
+}
+
+static void on_resume(void *ctx, void *job) {
+    (void)ctx;
+    eb_workers_submit(workers, job);
+}
+
+static int set_up(void **state) {
+    (void)state;
+    dir = fx_dir_make();
+    key = mint_key("P-256", 0);
+    fx_write(&dir, FX_POLICY, "oauth2: {app: {azp: app, account: CSC}}\nnoauth: {account: CSC}\n");
+    fx_write(&dir, FX_ISSUERS, ACCOUNT_R0_SEED "\n");
+    fx_world_open(&world, &dir, NULL);
+    if (nats_Open(-1) != NATS_OK || !(queue = eb_queue_new(64)) ||
+        eb_park_start(64, on_resume, NULL, &park) != EB_OK)
+        return -1;
+    struct eb_workers_options opt = {.n = 1,
+                                     .callout = &world.callout,
+                                     .jobs = &jobs,
+                                     .queue = queue,
+                                     .park = park,
+                                     .send = on_send,
+                                     .ctx = &dir};
+    return eb_workers_start(&opt, &workers, NULL) == EB_OK ? 0 : -1;
+}
+
+static int tear_down(void **state) {
+    (void)state;
+    eb_park_stop(park);
+    eb_queue_close(queue);
+    eb_workers_join(workers);
+    eb_workers_free(workers);
+    eb_workers_free(NULL);
+    eb_workers_join(NULL);
+    eb_park_free(park);
+    eb_queue_free(queue);
+    fx_world_close(&world);
+    fx_dir_remove(&dir);
+    EVP_PKEY_free(key);
+    return nats_CloseAndWait(5000) == NATS_OK ? 0 : -1;
+}
+
+static void submit(const struct fx_request *r, const char *reply, size_t link) {
+    eb_auto_buf struct eb_buf text = {0};
+    natsMsg *m = NULL;
+    fx_request(r, &text);
+    assert_int_equal(natsMsg_Create(&m, "$SYS.REQ.USER.AUTH", reply, text.p, (int)text.n), NATS_OK);
+    struct eb_job *job = eb_job_take(&jobs, m, link);
+    assert_non_null(job);
+    eb_workers_submit(workers, job);
+}
+
+static bool sent_n(void *ctx) {
+    return atomic_load(&sent) >= *(int *)ctx;
+}
+
+static bool none_held(void *ctx) {
+    (void)ctx;
+    return atomic_load(&jobs.bytes) == 0;
+}
+
+static void answers(void **state) {
+    (void)state;
+    int want = atomic_load(&sent) + 1;
+    assert_int_equal(eb_workers_count(workers), 1);
+    assert_true(eb_workers_live(workers));
+    submit(&(struct fx_request){.host = "127.0.0.1"}, "_INBOX.one", 5);
+    assert_true(fx_wait(sent_n, &want, 5000));
+    assert_true(fx_wait(none_held, NULL, 5000));
+    assert_string_equal(last_subject, "_INBOX.one");
+    assert_int_equal(last_link, 5);
+    submit(&(struct fx_request){.aud = "another"}, "_INBOX.two", 5); /* no request: ended without an answer */
+    assert_true(fx_wait(none_held, NULL, 5000));
+    assert_int_equal(atomic_load(&sent), want);
+}
+
+static void on_keys(void *ctx) {
+    (void)ctx;
+    eb_park_release(park);
+}
+
+/*
+ * The fetch of a file takes about as long as a worker takes to find that it lacks the key: over many rounds
+ * it ends before the verdict, between the verdict and the park, and after it. Nobody may wait for his date
+ * (30 s).
+ */
+static void parked_as_the_fetch_ends(void **state) {
+    (void)state;
+    enum { ROUNDS = 150 };
+    eb_auto_buf struct eb_buf token = {0};
+    fx_jwks(&dir, key, "new");
+    fx_token(&token, key, "new", "app", 600, "");
+    eb_auto_free char *path = eb_str_dup(eb_str(fx_path(&dir, FX_JWKS)));
+    struct eb_issuer_config c = {.path = path, .refresh_ns = INT64_C(3600000000000)};
+    for (int i = 0; i < ROUNDS; i++) {
+        int want = atomic_load(&sent) + 1;
+        assert_int_equal(eb_keysource_start(&c, on_keys, NULL, &world.callout.keys, NULL), EB_OK);
+        int64_t before = eb_mono_ns();
+        submit(&(struct fx_request){.auth_token = token.p, .budget_s = 60}, "_INBOX.key", 0);
+        bool answered = fx_wait(sent_n, &want, 10000);
+        if (!answered)
+            fail_msg("round %d: not answered in %lld ms", i, (long long)((eb_mono_ns() - before) / 1000000));
+        assert_true(fx_wait(none_held, NULL, 5000));
+        assert_int_equal(atomic_load(&sent), want);
+        eb_keysource_stop(world.callout.keys);
+        world.callout.keys = NULL;
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(answers), cmocka_unit_test(parked_as_the_fetch_ends)};
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
