@@ -1,18 +1,21 @@
 # The front door. `make` lists what there is.
-#   make up NOAUTH=off   no anonymous clients         make logs NAME=csc/auth-callout FOLLOW=1
+#   make up SITES=csc    one site only                make up NOAUTH=off   no anonymous clients
+#   make up REPLICAS=3   the CSC as a cluster         make logs NAME=csc/auth-callout FOLLOW=1
 #   make test ARGS='-k expired'   only some integration tests
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-test build up status logs down test test-long bench check fmt fuzz clean
 
 BUILD ?= build
+SITES ?= csc cpc-1 cpc-2
+REPLICAS ?= 1
 NOAUTH ?= on
 ARGS ?=
 export ARGS
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@echo "  Settings: make up NOAUTH=off; all of them: local/settings.sh"
+	@echo "  Settings: make up SITES=csc REPLICAS=3 NOAUTH=off; all of them: local/settings.sh"
 
 setup: ## install what building and running need (also done by the others)
 	@scripts/setup.sh run
@@ -24,9 +27,9 @@ build: setup ## build all programs into build/
 	@scripts/build.sh $(BUILD)
 
 up: build ## start the bus on this machine and print how to try it
-	@EB_NOAUTH=$(NOAUTH) local/bus up
+	@EB_BUILD=$(or $(EB_BUILD),$(abspath $(BUILD))) EB_SITES="$(SITES)" EB_REPLICAS=$(REPLICAS) EB_NOAUTH=$(NOAUTH) local/bus up
 
-status: ## a line a process
+status: ## a line a process, a link between sites, a source of a stream
 	@local/bus status
 
 logs: ## the last lines of every log; FOLLOW=1 goes on, NAME=csc/auth-callout takes one

@@ -2,6 +2,7 @@
 # Every setting of the local bus, with its default. Sourced by local/bus.
 #
 # A setting comes from the environment, or from a file of NAME=value lines (local/bus --settings FILE), or is the default.
+# Who may do what and what crosses between the sites is not here: the site documents in local/sites/ say it.
 # `up` and `generate` write the ones in force to $EB_RUN/settings, where the other commands find them, so that a second bus
 # beside the first needs its settings only once:
 #
@@ -15,7 +16,8 @@
 
 readonly EB_SETTINGS=(
     EB_BUILD EB_NATS_SERVER EB_EVENTBUS EB_AUTH_CALLOUT EB_DEMO_IDP
-    EB_SITES EB_ADDR EB_PORT_NATS EB_PORT_MQTT EB_PORT_LEAF EB_PORT_MONITOR
+    EB_SITES EB_SITE_DOCS EB_SITE_CHECK EB_EXTRA_ACCOUNTS EB_ADDR EB_ADDRS EB_REPLICAS EB_CSC_ENDPOINT
+    EB_PORT_NATS EB_PORT_MQTT EB_PORT_LEAF EB_PORT_MONITOR EB_PORT_CLUSTER
     EB_PORT_MTLS_MQTT EB_PORT_MTLS_NATS EB_PORT_MTLS_MONITOR
     EB_CALLOUTS EB_PORT_HEALTH EB_PORT_METRICS EB_PORT_HEALTH_2 EB_PORT_METRICS_2
     EB_IDP_ADDR EB_PORT_IDP EB_IDP_TEST_API EB_TOKEN_LIFETIME
@@ -31,10 +33,17 @@ settings_default() {
     : "${EB_AUTH_CALLOUT:=$EB_BUILD/auth-callout/auth-callout}"
     : "${EB_DEMO_IDP:=$EB_BUILD/local/demo-idp/demo-idp}"
 
-    # sites and where they listen; EB_ADDR moves the only site of a test to another loopback address
-    : "${EB_SITES:=csc}"
-    : "${EB_ADDR:=}"
-    : "${EB_PORT_NATS:=4222}" "${EB_PORT_MQTT:=1883}" "${EB_PORT_LEAF:=7422}" "${EB_PORT_MONITOR:=8222}"
+    # sites, their documents (SITE.yaml each) and where they listen. EB_ADDRS: words SITE=ADDRESS, for a cluster
+    # SITE=ADDRESS,ADDRESS,ADDRESS; without a word the CSC is at 127.0.0.1 (a cluster at that and the next two) and CPC-n at
+    # 127.n.0.1, or with EB_ADDR=127.66.0.1 at 127.66.0.1 and 127.66.n.1
+    : "${EB_SITES:=csc cpc-1 cpc-2}"
+    : "${EB_SITE_DOCS:=$EB_TOP/local/sites}"
+    : "${EB_SITE_CHECK:=on}"                      # off: documents that do not agree with each other are started, too
+    : "${EB_EXTRA_ACCOUNTS:=LaunchLayer}"         # those that the documents have: their keys are made
+    : "${EB_ADDR:=}" "${EB_ADDRS:=}"
+    : "${EB_REPLICAS:=1}"                         # main servers of the CSC: 1, or a cluster of 3
+    : "${EB_CSC_ENDPOINT:=}"                      # the CSC as CPCs reach it, nats://host:port; or words SITE=URL. Default: its address
+    : "${EB_PORT_NATS:=4222}" "${EB_PORT_MQTT:=1883}" "${EB_PORT_LEAF:=7422}" "${EB_PORT_MONITOR:=8222}" "${EB_PORT_CLUSTER:=6222}"
     : "${EB_PORT_MTLS_MQTT:=8883}" "${EB_PORT_MTLS_NATS:=4223}" "${EB_PORT_MTLS_MONITOR:=8223}"
     # auth-callout processes a site (1 or 2) and their ports
     : "${EB_CALLOUTS:=1}"
@@ -45,13 +54,14 @@ settings_default() {
 
     : "${EB_NOAUTH:=on}"                          # anonymous clients: on, off
     : "${EB_XKEY:=on}"                            # requests and answers sealed: on, off
-    : "${EB_CALLOUT_TIMEOUT:=50}"                 # seconds that a server waits for an answer: see servers.sh
+    : "${EB_CALLOUT_TIMEOUT:=50}"                 # seconds that a server waits for an answer: see docs/operations.md
     : "${EB_SESSION_MAX_AGE:=}"                   # session.max-age, for instance 1h; empty: none
     : "${EB_SIGNING_ALGORITHMS:=RS256, ES256}"    # jwks.signing-algorithms
     : "${EB_LOG_LEVEL:=info}"                     # of auth-callout
-    # key rotation: names of keys (made on first use); the servers have one, auth-callout a list
+    # key rotation: names of keys; the servers have one, auth-callout a list. issuer and xkey are the secrets nats-auth-signing and
+    # nats-xkey, any other name is a key of the site that is made on first use
     : "${EB_ISSUER:=issuer}" "${EB_ISSUERS:=$EB_ISSUER}" "${EB_XKEY_NAME:=xkey}" "${EB_XKEYS:=$EB_XKEY_NAME}"
-    : "${EB_PERMISSIONS:=}"                       # a file to use instead of the demo permissions document
+    : "${EB_PERMISSIONS:=}"                       # a permissions document to use instead of the rendered one; or a folder: SITE.yaml in it
     : "${EB_CALLOUT_EXTRA:=}"                     # a file of YAML lines appended to auth-callout's configuration
     : "${EB_SERVER_DEBUG:=off}"                   # debug lines in the logs of nats-server: on, off
     : "${EB_WAIT:=20}"                            # seconds that a start may take
@@ -80,21 +90,39 @@ settings_check() {
         [[ ${!name} != *[\"\\\$$'\n']* ]] || die "$name: may hold no quote, backslash, \$ or newline"
         case $name in
         EB_PORT_*) [[ ${!name} =~ ^[1-9][0-9]{0,4}$ ]] || die "$name=${!name}: write a port number" ;;
-        EB_NOAUTH | EB_XKEY | EB_IDP_TEST_API | EB_SERVER_DEBUG)
+        EB_NOAUTH | EB_SITE_CHECK | EB_XKEY | EB_IDP_TEST_API | EB_SERVER_DEBUG)
             case ${!name} in on | off) ;; *) die "$name=${!name}: write on or off" ;; esac ;;
         EB_CALLOUT_TIMEOUT) [[ ${!name} =~ ^[1-9][0-9]?$ ]] || die "$name=${!name}: write seconds, 1 to 59" ;;
         EB_CALLOUTS) [[ ${!name} =~ ^[12]$ ]] || die "$name=${!name}: write 1 or 2" ;;
+        EB_REPLICAS) [[ ${!name} =~ ^[13]$ ]] || die "$name=${!name}: write 1 or 3" ;;
         esac
     done
 }
 
-# Sets the variables of one site: SITE, SITE_ADDR, SITE_DIR, SITE_ACCOUNT, SITE_DOMAIN.
+# Sets the variables of one site: SITE, SITE_ID, SITE_NODES (addresses of its main servers), SITE_ADDR (the first, which its other
+# processes have too), SITE_DIR, SITE_ACCOUNT, SITE_KEYS, SITE_DOC.
 site_use() { # name
-    SITE=$1
-    case $SITE in
-    csc) SITE_ADDR=${EB_ADDR:-127.0.0.1} SITE_ACCOUNT=CSC ;;
-    *) die "unknown site $SITE: known is csc" ;;
-    esac
+    local word ip
+    [[ $1 =~ ^(csc|cpc-[a-z0-9]+)$ ]] || die "unknown site $1: write csc or cpc-ID"
+    SITE=$1 SITE_ID=${1#cpc-} SITE_ACCOUNT=CPC SITE_NODES=()
+    [ "$SITE" != csc ] || { SITE_ACCOUNT=CSC && SITE_ID=; }
+    for word in $EB_ADDRS; do
+        [ "${word%%=*}" != "$SITE" ] || IFS=, read -ra SITE_NODES <<<"${word#*=}"
+    done
+    if [ ${#SITE_NODES[@]} -eq 0 ]; then
+        if [ "$SITE" = csc ]; then
+            ip=${EB_ADDR:-127.0.0.1}
+            SITE_NODES=("$ip")
+            [ "$EB_REPLICAS" = 1 ] || SITE_NODES+=("${ip%.*}.$((${ip##*.} + 1))" "${ip%.*}.$((${ip##*.} + 2))")
+        elif [[ $SITE_ID =~ ^[1-9][0-9]{0,2}$ ]] && [ "$SITE_ID" -le 254 ]; then
+            SITE_NODES=("127.$SITE_ID.0.1")
+            [ -z "$EB_ADDR" ] || SITE_NODES=("$(cut -d. -f1,2 <<<"$EB_ADDR").$SITE_ID.${EB_ADDR##*.}")
+        else
+            die "no address for site $SITE: write $SITE=ADDRESS into EB_ADDRS"
+        fi
+    fi
+    SITE_ADDR=${SITE_NODES[0]}
     SITE_DIR=$EB_RUN/$SITE
-    SITE_DOMAIN=${SITE^^}
+    SITE_KEYS=$EB_RUN/secrets/$SITE/nkeys
+    SITE_DOC=$SITE_DIR/conf/site.yaml
 }

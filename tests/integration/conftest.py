@@ -6,6 +6,10 @@ Fixtures
                 nothing, or change it back (site.permissions_changed). After each test every metric is checked (names, promtool).
   new_site      new_site(**settings) starts a site of one's own with settings of local/settings.sh (noauth='off', callouts=2, xkey='off', ...);
                 it ends with the test. For tests that stop, restart, rotate.
+  new_federation  new_federation(sites=("csc", "cpc-1", "cpc-2"), replicas=1, proxied=("cpc-1",), **settings): several sites and their links
+                (harness/federation.py); it ends with the test.
+  federation    the shared one of a worker: CSC, CPC-1 and CPC-2 with the demo documents. For tests that change nothing, or change it back.
+  three_sites, new_three_sites  the same with the documents of the federation suites (federation/fixtures.py).
   asker         plays nats-server against the shared site: asker.ask(client=, connect=, tls=) puts a signed and sealed request to the service and
                 verifies the answer as a server does (harness/callout.py).
   observer      a NATS client of the main server that may see and say everything in the data account.
@@ -25,7 +29,9 @@ from pathlib import Path
 
 import pytest
 
+from federation.fixtures import new_three_sites, three_sites  # noqa: F401
 from harness.callout import Asker
+from harness.federation import Federation
 from harness.site import Site
 
 SITES = []
@@ -71,6 +77,34 @@ def new_site(run_root):
 
 
 @pytest.fixture(scope="session")
+def federation(run_root):
+    found = Federation(run_root / "federation")
+    SITES.extend(found)
+    found.up()
+    yield found
+    for site in found:
+        SITES.remove(site)
+    found.end()
+
+
+@pytest.fixture
+def new_federation(run_root):
+    made = []
+
+    def start(**settings):
+        found = Federation(run_root / f"own-{len(list(run_root.iterdir()))}", **settings)
+        made.append(found)
+        SITES.extend(found)
+        return found.up()
+
+    yield start
+    for found in made:
+        for site in found:
+            SITES.remove(site)
+        found.end()
+
+
+@pytest.fixture(scope="session")
 def shared_asker(shared_site):
     asker = Asker(shared_site)
     yield asker
@@ -97,7 +131,7 @@ def token(site):
 def pytest_runtest_makereport(item, call):
     report = yield
     if report.failed:
-        for site in SITES if {"shared_site", "new_site"} & set(item.fixturenames) else []:
+        for site in SITES if {"shared_site", "new_site", "federation", "new_federation"} & set(item.fixturenames) else []:
             tail = "".join(site.log.text().splitlines(True)[-12:])
-            report.sections.append((f"log of auth-callout in {site.run_dir.name}", tail))
+            report.sections.append((f"log of auth-callout in {site.run_dir.name}/{site.name}", tail))
     return report

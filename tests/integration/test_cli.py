@@ -61,8 +61,8 @@ def test_generated_config_is_accepted(site, tmp_path):
     assert done.returncode == 1
     wrong = [line for line in done.stderr.splitlines() if "unknown" in line or f"{path}:" in line]
     assert not wrong, wrong
-    done = run("check-config", "--config", path, "--permissions.file", site.permissions, "--nats.issuer-seed-file", site.dir / "keys/issuer.nk",
-               "--nats.nkey-seed-file", site.dir / "keys/service.nk", "--mtls.ca-path", site.certs / "ca.pem")
+    done = run("check-config", "--config", path, "--permissions.file", site.permissions, "--nats.issuer-seed-file", site.key_file("issuer"),
+               "--nats.nkey-seed-file", site.key_file("service"), "--mtls.ca-path", site.certs / "ca.pem")
     assert done.returncode == 0, done.stderr
 
 
@@ -129,7 +129,7 @@ def test_keys_of_the_wrong_kind(site):
     base = ["check-config", "--config", site.dir / "conf/auth-callout.yaml"]
     for flag, wrong, wants in (("nats.issuer-seed-file", "service", "SA"), ("nats.issuer-seed-file", "xkey", "SA"),
                                ("nats.xkey-seed-file", "issuer", "SX"), ("nats.nkey-seed-file", "issuer", "SU")):
-        done = run(*base, f"--{flag}", site.dir / f"keys/{wrong}.nk")
+        done = run(*base, f"--{flag}", site.key_file(wrong))
         assert done.returncode == 1 and wants in done.stderr, (flag, wrong, done)
         assert site.key(wrong).seed not in done.stderr
 

@@ -335,7 +335,7 @@ def test_the_commands_that_up_prints(site):
             assert status.strip() == "0" and (program == "mosquitto_pub" or "hello by" in output), (line, output, status)
 
 
-PROCESSES = ("demo-idp", "csc/nats-main", "csc/auth-callout", "csc/nats-mtls")
+PROCESSES = ("demo-idp", "csc/nats-main", "csc/auth-callout", "csc/nats-mtls", "csc/streams-watch")
 
 
 def test_mosquitto_commands(site, token):

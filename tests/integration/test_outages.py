@@ -14,6 +14,7 @@ import pytest
 
 from harness import natsio, secrets
 from harness.bus import AUTH_CALLOUT
+from harness.callout import Asker, nats_jwt
 from harness.mqtt import NOT_AUTHORISED, Refused
 from harness.nkeys import Key
 from harness.stream import DOWN, IN, LATE, REFUSED, Stream, mqtt_attempt, nats_attempt
@@ -162,6 +163,42 @@ def test_a_flood_of_unknown_keys_costs_one_fetch(new_site):
     assert nats_attempt(site, password(good))[0] == REFUSED, "its key was withdrawn"
 
 
+def peak_mib(pid, forget=False):
+    """The most that the process ever had resident; forget: from now on."""
+    if forget:
+        with open(f"/proc/{pid}/clear_refs", "w") as clear:
+            clear.write("5")
+    with open(f"/proc/{pid}/status") as status:
+        return int(re.search(r"^VmHWM:\s+(\d+) kB", status.read(), re.M)[1]) / 1024
+
+
+def test_large_requests_are_bounded_in_bytes(new_site):
+    """What waits for keys is large, and more than may be held: the rest is dropped and counted, what is held is answered, and all is well again."""
+    site = new_site(callout_timeout=20)
+    pid = int(site.bus("pid", "csc/auth-callout"))
+    unknown, good = site.idp.token(header={"kid": "unknown"}, exp="now+600"), site.idp.token(exp="now+600")
+    with contextlib.closing(Asker(site)) as asker:
+        claims = asker.claims(connect={"user": "oauthtoken", "pass": unknown, "name": "n" * 480_000})
+        payload = asker.xkey.seal(nats_jwt(asker.key, claims).encode(), site.key("xkey").public)
+        assert site.idp.post("/test?delay_ms=4000")[0] == 200
+        idle, before = peak_mib(pid, forget=True), site.metrics()
+        waiting = [asker.put(payload, asker.xkey.public) for _ in range(100)]
+        until(lambda: site.metrics()["auth_requests_total"] == before["auth_requests_total"] + 100, "all to have come")
+        dropped = site.metrics()["auth_dropped_queue_full_total"] - before["auth_dropped_queue_full_total"]
+        held = 32 * 2**20 // len(payload)
+        assert dropped == 100 - held, f"{held} are held at a time"
+        assert asker.silent(waiting[-1]), "it was dropped"
+        until(lambda: site.metrics().failures("oauth2", "unknown_kid") == before.failures("oauth2", "unknown_kid") + held, "the held to be answered")
+        assert site.idp.post("/test")[0] == 200
+        assert site.metrics()["auth_errors_total"] == before["auth_errors_total"] + 100
+        assert site.log.find(msg="overloaded: requests are dropped, their clients will try again")
+        # the held bytes, what nats.c reads ahead on two links, and what workers have of one request each
+        assert peak_mib(pid) < idle + 32 + 2 * 16 + 16, f"{peak_mib(pid):.0f} MiB at the most, {idle:.0f} before"
+    with site.decision("oauth2"), site.mqtt(good):
+        pass
+    assert site.metrics()["auth_dropped_queue_full_total"] == before["auth_dropped_queue_full_total"] + dropped
+
+
 # --- nats-server and the service -----------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("server", ["main", "mtls"])
@@ -256,7 +293,7 @@ def test_the_services_user_may_not_subscribe(new_site):
     site = new_site(callout_timeout=1)
     conf = site.dir / "conf/main.conf"
     good = conf.read_text()
-    broken = good.replace('subscribe: { allow: [ "$SYS.REQ.USER.AUTH", "$SRV.>" ] }', 'subscribe: { allow: [ "nothing" ] }')
+    broken = good.replace('subscribe: { allow: ["$SYS.REQ.USER.AUTH", "$SRV.>"] }', 'subscribe: { allow: ["nothing"] }')
     assert broken != good
     conf.write_text(broken)
     offset = site.log.size()

@@ -217,12 +217,12 @@ def asks_for(asker, issuer=None, curve=None):
 
 @pytest.mark.parametrize("name,kind", [("issuer", "A"), ("xkey", "X")])
 def test_an_added_seed_is_in_force_within_a_second(busy, stream, played, name, kind):
-    key, path = nkeys.Key(kind), busy.dir / f"keys/{name}.nk"
+    key, path = nkeys.Key(kind), busy.key_file(name)
     secrets.note(key.seed, f"an added {name}")
     attempt = asks_for(played, **{"issuer" if kind == "A" else "curve": key})
     assert attempt()[0] == "nothing"
     with restored(path) as old:
-        replace(path, f"{old}# the next one\n{key.seed}\n{key.public}\n")
+        replace(path, f"{old.rstrip()}\n# the next one\n{key.seed}\n{key.public}\n")
         comes_to(attempt, IN, WITHIN + 0.3 * SLOW)
         assert asks_for(played)()[0] == IN, "the old one beside it"
         replace(path, old)
@@ -233,11 +233,11 @@ def test_an_added_seed_is_in_force_within_a_second(busy, stream, played, name, k
 @pytest.mark.parametrize("fault", ["empty", "no seed", "another kind", "cut off", "another's public key", "gone"])
 @pytest.mark.parametrize("name", ["issuer", "xkey"])
 def test_a_broken_seed_file_changes_nothing_and_is_told(busy, stream, played, name, fault):
-    path, before, offset = busy.dir / f"keys/{name}.nk", busy.metrics(), busy.log.size()
+    path, before, offset = busy.key_file(name), busy.metrics(), busy.log.size()
     user = nkeys.Key("U")
     secrets.note(user.seed, "a user's seed")
     with restored(path) as old:
-        seed, public = old.split()
+        seed = old.split()[0]
         if fault == "gone":
             path.rename(path.with_name("aside"))
         else:
@@ -249,7 +249,6 @@ def test_a_broken_seed_file_changes_nothing_and_is_told(busy, stream, played, na
         assert asks_for(played)()[0] == IN
         stream.flowing()
     until(lambda: busy.log.find(offset, msg="reloaded", what="seeds"), "the good one to be taken again")
-    assert public in old
 
 
 def test_sighup_reads_everything_again(busy, stream):

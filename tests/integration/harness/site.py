@@ -28,15 +28,67 @@ class Decision:
     lines = ()
 
 
+def died(run_dir):
+    """Processes that were started and neither stopped nor started again, but are not there."""
+    found = []
+    for record in (run_dir / "pids").glob("*"):
+        try:
+            stat = Path(f"/proc/{record.read_text().split()[0]}/stat").read_text()
+        except OSError:
+            stat = ") Z"
+        if stat.rpartition(")")[2].split()[0] == "Z":
+            found.append(record.name)
+    return found
+
+
+def stop_all(bus, sites, check=True):
+    """Ends a bus; then no log, and not the last metrics of its sites, may hold a secret that a test used."""
+    texts, run_dir = {}, bus.run_dir
+    for site in sites:
+        with contextlib.suppress(OSError):
+            texts[f"{site.name}/metrics"] = site.metrics().text
+    gone = died(run_dir)
+    bus("down", check=check)
+    for path in [*run_dir.glob("*/log/*.log*"), *run_dir.glob("idp/*.log*")]:
+        text = path.read_text(errors="replace")
+        if path.name.startswith("nats-main"):
+            # nats-server's own: it logs the user name of a leaf that it refuses, and a remote with token@ in its URL sends the token as one
+            text = re.sub(r'lid:\d+ - authentication error - User "eyJ[^"]*"', "", text)
+        if path.name.startswith("nats-"):
+            # nats-server's own: it panics where a callout begins while it shuts down (its system account is gone by then)
+            text = re.sub(r"panic: runtime error:(?=[^\n]*\n[^\n]*\n\ngoroutine[^\n]*\n[^\n]*\.newRespInbox\()", "panic:", text)
+        texts[str(path.relative_to(run_dir))] = text
+    leaks = [f"{where}: {what}" for where, text in texts.items() for what in secrets.found_in(text)]
+    if check:
+        assert not leaks, "secrets in logs:\n" + "\n".join(leaks)
+        panics = [w for w, text in texts.items() if "Sanitizer:" in text or "runtime error:" in text]
+        ends = "\n".join(site.log.text()[-4000:] for site in sites)
+        assert not gone, f"ended by themselves: {gone}\n{ends}"
+        assert not panics, "sanitizer reports in " + ", ".join(panics) + "\n" + "\n".join(texts[w][-6000:] for w in panics)
+
+
+# Where the key pairs of a site are: secrets/SITE/nkeys/SECRET. issuer-2 and the like are beside the seeds of auth-callout, other names are
+# keys/NAME.nk in the folder of the site.
+SECRETS = {"issuer": "nats-auth-signing", "xkey": "nats-xkey", "service": "nats-authx-user", "auth-watch": "nats-auth-watch",
+           "sys-admin": "nats-sys-admin", "mtls-leaf": "nats-mtls-leaf", "mtls-authx-leaf": "nats-mtls-authx-leaf",
+           "mtls-sys-leaf": "nats-mtls-sys-leaf", "streams": "nats-streams"}
+# The files that auth-callout itself is given.
+SERVICE_FILES = {"issuer": "issuer-seed", "xkey": "xkey-seed", "service": "nkey-seed"}
+
+
 class Site:
-    def __init__(self, run_dir, document=permissions.document, **settings):
-        """document(demo, account, public_key) makes the permissions document; None keeps the demo's."""
+    def __init__(self, run_dir, document=permissions.document, name="csc", bus=None, **settings):
+        """
+        document(demo, account, public_key) makes the permissions document; None keeps the demo's. bus: one that this site shares with
+        others (harness/federation.py).
+        """
         self.run_dir = Path(run_dir)
-        self.bus = Bus(run_dir, **settings)
-        self.address, self.ports = self.bus.address, self.bus.ports
-        self.name, self.account = "csc", "CSC"
+        self.bus = bus or Bus(run_dir, sites=(name,), **settings)
+        self.name, self.account = name, "CSC" if name == "csc" else "CPC"
+        self.nodes, self.ports = self.bus.nodes[name], self.bus.ports
+        self.address = self.nodes[0]
         self.dir = self.run_dir / self.name
-        self.idp = Provider(f"http://{self.address}:{self.ports['IDP']}")
+        self.idp = Provider(f"http://{self.bus.settings['IDP_ADDR']}:{self.ports['IDP']}")
         self.log = Log(self.dir / "log/auth-callout.log")
         self.make_document = document
         self._keys = {}
@@ -47,15 +99,24 @@ class Site:
         """Keys, certificates and configuration, with the tests' permissions document; starts nothing."""
         self.bus("generate")
         if self.make_document:
-            demo = yaml.safe_load(self.permissions.read_text())
-            doc = self.make_document(demo, self.account, lambda name: self.key(f"t-{name}").public)
-            mine = self.run_dir / "permissions.json"
-            mine.write_text(json.dumps(doc, indent=1))
+            mine = self.run_dir / "permissions"
+            self.write_document(mine)
             self.bus.configure(permissions=mine)
             self.bus("generate")
-        for path in (self.dir / "keys").glob("*.nk"):
-            secrets.note(path.read_text().split()[0], f"the seed {path.name}")
+        self.note_seeds()
         return self
+
+    def write_document(self, folder):
+        """Writes the tests' permissions document of this site to folder, for the setting EB_PERMISSIONS."""
+        demo = yaml.safe_load(self.permissions.read_text())
+        doc = self.make_document(demo, self.account, lambda name: self.key(f"t-{name}").public)
+        folder.mkdir(exist_ok=True)
+        (folder / f"{self.name}.yaml").write_text(json.dumps(doc, indent=1))
+
+    def note_seeds(self):
+        found = [*(self.dir / "keys").glob("*.nk"), *(self.run_dir / "secrets" / self.name / "nkeys").glob("*/*seed"), *(self.run_dir / "secrets" / self.name / "nkeys").glob("*/*.nk")]
+        for path in found:
+            secrets.note(path.read_text().split()[0], f"the seed {path.relative_to(self.run_dir)}")
 
     def up(self):
         self.generate()
@@ -70,47 +131,30 @@ class Site:
 
     def stop(self, check=True):
         """Ends everything; then no log, and not the last metrics, may hold a secret that a test used."""
-        texts = {}
-        with contextlib.suppress(OSError):
-            texts["/metrics"] = self.metrics().text
-        gone = self.died()
-        self.bus("down", check=check)
-        for path in [*self.run_dir.glob("*/log/*.log*"), *self.run_dir.glob("idp/*.log*")]:
-            text = path.read_text(errors="replace")
-            if path.name == "nats-main.log":
-                # nats-server's own: it logs the user name of a leaf that it refuses, and a remote with token@ in its URL sends the token as one
-                text = re.sub(r'lid:\d+ - authentication error - User "eyJ[^"]*"', "", text)
-            if path.name.startswith("nats-"):
-                # nats-server's own: it panics where a callout begins while it shuts down (its system account is gone by then)
-                text = re.sub(r"panic: runtime error:(?=[^\n]*\n[^\n]*\n\ngoroutine[^\n]*\n[^\n]*\.newRespInbox\()", "panic:", text)
-            texts[str(path.relative_to(self.run_dir))] = text
-        leaks = [f"{where}: {what}" for where, text in texts.items() for what in secrets.found_in(text)]
-        if check:
-            assert not leaks, "secrets in logs:\n" + "\n".join(leaks)
-            panics = [w for w, text in texts.items() if "Sanitizer:" in text or "runtime error:" in text]
-            assert not gone, f"ended by themselves: {gone}\n" + self.log.text()[-4000:]
-            assert not panics, "sanitizer reports in " + ", ".join(panics) + "\n" + "\n".join(texts[w][-6000:] for w in panics)
-
-    def died(self):
-        """Processes that were started and neither stopped nor started again, but are not there."""
-        found = []
-        for record in (self.run_dir / "pids").glob("*"):
-            try:
-                stat = Path(f"/proc/{record.read_text().split()[0]}/stat").read_text()
-            except OSError:
-                stat = ") Z"
-            if stat.rpartition(")")[2].split()[0] == "Z":
-                found.append(record.name)
-        return found
+        stop_all(self.bus, [self], check)
 
     # --- keys and files ------------------------------------------------------------------------------------------
+    def key_dir(self, name):
+        """The folder of the key pair of SECRETS or with the name of a secret: files seed and pubkey."""
+        return self.run_dir / "secrets" / self.name / "nkeys" / SECRETS.get(name, name)
+
+    def key_file(self, name):
+        """A file that begins with the seed: of the issuer, the xkey and the service the one that auth-callout reads."""
+        if name in SERVICE_FILES or name.startswith(("issuer-", "xkey-")):
+            return self.key_dir("auth-callout-keys") / SERVICE_FILES.get(name, f"{name}.nk")
+        return self.key_dir(name) / "seed" if name in SECRETS or name.startswith("nats-") else self.dir / f"keys/{name}.nk"
+
     def key(self, name):
-        """The key pair keys/NAME.nk; made, as a user key, where there is none."""
+        """
+        The key pair of a name in SECRETS, of a secret of the site (`nats-leaf-csc`), of a rotation (`issuer-2`), or keys/NAME.nk; the latter
+        is made, as a user key, where there is none.
+        """
         if name not in self._keys:
-            path = self.dir / f"keys/{name}.nk"
+            path = self.key_file(name)
             if path.exists():
                 self._keys[name] = nkeys.Key.from_seed(path.read_text().split()[0])
             else:
+                assert path.parent.name == "keys", f"{path} is not there"
                 key = self._keys[name] = nkeys.Key("U")
                 path.parent.mkdir(parents=True, exist_ok=True)
                 with open(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600), "w") as f:
@@ -136,31 +180,31 @@ class Site:
         return self.certs / "ca.pem", cert, key
 
     # --- clients -------------------------------------------------------------------------------------------------
-    def url(self, port="NATS"):
-        return f"nats://{self.address}:{self.ports[port]}"
+    def url(self, port="NATS", node=0):
+        return f"nats://{self.nodes[node]}:{self.ports[port]}"
 
-    def mqtt(self, token=None, **options):
-        """An MQTT client of the main server, not yet connected; with a token as a user sends it."""
+    def mqtt(self, token=None, node=0, **options):
+        """An MQTT client of the main server, not yet connected; with a token as a user sends it. node: of a cluster, from 0."""
         if token is not None:
             options = {"user": OAUTH_USER, "password": token, **options}
-        return MqttClient(self.address, self.ports["MQTT"], **options)
+        return MqttClient(self.nodes[node], self.ports["MQTT"], **options)
 
     def mqtts(self, tls=None, **options):
         """An MQTT client of the mTLS server; tls: (ca, cert, key), default the demo client's."""
         return MqttClient(self.address, self.ports["MTLS_MQTT"], tls=tls or self.client_tls(), **options)
 
-    def nats(self, token=None, port="NATS", **options):
+    def nats(self, token=None, port="NATS", node=0, **options):
         """A NATS client of the main server, not yet connected; with a token as a user sends it."""
         if token is not None:
             options = {"user": OAUTH_USER, "password": token, **options}
-        return natsio.NatsClient(self.url(port), **options)
+        return natsio.NatsClient(self.url(port, node), **options)
 
     def nkey_client(self, name, **options):
         """A NATS client with the key of permissions.NKEY[name]."""
         return self.nats(seed=self.key(f"t-{name}").seed, **options)
 
-    def wire(self, port="NATS", **options):
-        return Wire(self.address, self.ports[port], **options)
+    def wire(self, port="NATS", node=0, **options):
+        return Wire(self.nodes[node], self.ports[port], **options)
 
     def leaf(self, account="", **options):
         return Leaf(self.address, self.ports["LEAF"], account=account, **options)
@@ -187,9 +231,9 @@ class Site:
         assert set(now) == self.series, f"gone or new: {set(now) ^ self.series}"
         assert metrics.promtool(PROMTOOL, now.text) == ""
 
-    def monitor(self, path, port="MONITOR"):
+    def monitor(self, path, port="MONITOR", node=0):
         """JSON of a nats-server's monitoring."""
-        with urllib.request.urlopen(f"http://{self.address}:{self.ports[port]}{path}", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://{self.nodes[node]}:{self.ports[port]}{path}", timeout=5) as answer:
             return json.load(answer)
 
     def connections(self, port="MONITOR"):

@@ -1,4 +1,5 @@
 """The NATS protocol by hand, for what no client library would send: odd CONNECTs, and leaf connections."""
+import contextlib
 import json
 import queue
 import socket
@@ -36,14 +37,15 @@ class Wire:
 
     def connect(self, **members):
         """Sends CONNECT and PING; returns None when the server let us in, or its error, or '' where it just closed."""
+        base = {"verbose": False, "pedantic": False, "lang": "tests", "version": "1", "protocol": 1, "headers": True, "no_responders": True}
+        return self._login(base | members)
+
+    def _login(self, members):
         for name in ("pass", "auth_token", "jwt"):
             if members.get(name):
                 secrets.note(members[name], f"a NATS {name}")
-        base = {"verbose": False, "pedantic": False, "lang": "tests", "version": "1", "protocol": 1, "headers": True, "no_responders": True}
-        try:
-            self.send("CONNECT " + json.dumps(base | members) + "\r\nPING\r\n")
-        except ConnectionError:
-            pass
+        with contextlib.suppress(ConnectionError):  # what the server says before it ends is read all the same
+            self.send("CONNECT " + json.dumps(members) + "\r\nPING\r\n")
         while True:
             line = self.line()
             if line.startswith("-ERR"):
@@ -52,8 +54,12 @@ class Wire:
                 return None
             if not line:
                 return ""
-            if line == "PING":
-                self.send("PONG\r\n")
+            self._line(line)
+
+    def _line(self, line):
+        """What comes between CONNECT and the server's verdict."""
+        if line == "PING":
+            self.send("PONG\r\n")
 
     def close(self):
         try:
@@ -86,25 +92,11 @@ class Leaf(Wire):
         name = "tests-" + uuid.uuid4().hex[:8]
         base = {"version": "2.15.0", "id": nkeys.Key("N").public, "name": name, "headers": True, "tls_required": False,
                 "remote_account": self.account, "proto": 1}
-        for secret in ("pass", "auth_token"):
-            if members.get(secret):
-                secrets.note(members[secret], f"a leaf's {secret}")
-        try:
-            self.send("CONNECT " + json.dumps(base | members) + "\r\nPING\r\n")
-        except ConnectionError:
-            pass
-        while True:
-            line = self.line()
-            if line.startswith("-ERR"):
-                return line[5:].strip("'")
-            if not line:
-                return ""
-            if line == "PONG":
-                break
-            self._line(line)
-        self.sock.settimeout(None)
-        threading.Thread(target=self._read, daemon=True).start()
-        return None
+        error = self._login(base | members)
+        if error is None:
+            self.sock.settimeout(None)
+            threading.Thread(target=self._read, daemon=True).start()
+        return error
 
     def _line(self, line):
         verb, _, rest = line.partition(" ")
