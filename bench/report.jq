@@ -61,7 +61,48 @@ def storm_figures($name; $what):
       told("  service"; [$s[] | .service_cpu_ms * 1000 / .clients] | median | round1; "us CPU a client"),
       told("  nats-server"; [$s[] | .server_cpu_ms * 1000 / .clients] | median | round1; "us CPU a client")
     end;
-def figures: [load_figures, memory_figures, large_figures, storm_figures("storm-50"; "site"), storm_figures("storm-2"; "default")];
+# A run that lost a message or had one twice measured nothing.
+def whole: .lost == 0 and .doubled == 0 and .unacknowledged == 0;
+def of_whole(f): if length > 0 and all(.[]; whole) then [.[] | f] | median else null end;
+def in_order(f): reduce .[] as $x ([]; ($x | f) as $v | if index([$v]) then . else . + [$v] end);
+def crossing_figures:
+    (.crossing // []) as $all
+    | if $all == [] then empty else
+    at_most("messages lost or doubled in \($all | length) runs"; [$all[] | .lost + .doubled + .unacknowledged] | add; ""; 0),
+    ((0, 1, 2) as $qos | ($all | in_order(.route))[] as $route
+        | [$all[] | select(.qos == $qos and .route == $route)] as $runs
+        | [$runs[] | select(.rate > 0)] as $paced | [$runs[] | select(.rate == 0)] as $bursts
+        | told("QoS \($qos) \($route): p50"; $paced | of_whole(.p50_us / 1000) | round2; "ms"),
+          told("  p99"; $paced | of_whole(.p99_us / 1000) | round2; "ms"),
+          told("  burst of \($bursts[0].count) x \($bursts[0].bytes) bytes"; $bursts | of_whole(.per_second); "/s"))
+    end;
+def cost_figures:
+    (.cost // []) as $all
+    | if $all == [] then empty else
+    ([$all[] | select(.when == "idle")]) as $idle | ([$all[] | select(.when == "after" and .name != "demo-idp")]) as $after
+    | ($idle | map(select(.name != "demo-idp") | . + {site: (.name | split("/")[0])})) as $ours
+    | (($ours | in_order(.site))[] as $site | [$ours[] | select(.site == $site)] as $p
+        | told("site \($site): processes"; $p | length; ""),
+          told("  resident memory"; [$p[].rss_kib] | add | mib | round1; "MiB"),
+          told("  CPU, nobody connected"; [$p[].cpu_percent] | add | round1; "% of a core"),
+          ($p[] | told("    \(.name)"; .rss_kib | mib | round1; "MiB"), told("      CPU"; .cpu_percent | round1; "% of a core"))),
+      told("three sites: processes"; $ours | length; ""),
+      told("  resident memory"; [$ours[].rss_kib] | add | mib | round1; "MiB"),
+      told("  of it not from program files"; [$ours[].own_kib] | add | mib | round1; "MiB"),
+      told("  resident after all messages"; if $after == [] then null else [$after[].rss_kib] | add | mib | round1 end; "MiB"),
+      told("  CPU, nobody connected"; [$ours[].cpu_percent] | add | round1; "% of a core"),
+      ($idle[] | select(.name == "demo-idp") | told("  demo-idp besides"; .rss_kib | mib | round1; "MiB"))
+    end;
+def up_figures:
+    (.up // []) as $all
+    | if $all == [] then empty else
+    ("fresh", "again", "running") as $kind | [$all[] | select(.kind == $kind).seconds] as $s
+    | if $kind == "fresh" then at_most("make up of three sites, the first time"; $s | max | round1; "s"; 20)
+      elif $kind == "again" then told("  with keys and data from before"; $s | median | round1; "s")
+      else told("  when all runs already"; $s | median | round1; "s") end
+    end;
+def figures: [load_figures, memory_figures, large_figures, storm_figures("storm-50"; "site"), storm_figures("storm-2"; "default"),
+    up_figures, cost_figures, crossing_figures];
 
 def pad($n): . + " " * ([$n - length, 0] | max);
 def lpad($n): " " * ([$n - length, 0] | max) + .;

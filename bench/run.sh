@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Measures the numbers that the service is held to and prints them as a table; JSON goes to build/bench.json.
-#   bench/run.sh [--full] [--only floor,load,memory,large,storm]
+#   bench/run.sh [--full] [--only floor,load,memory,large,storm,sites]
 # --full runs 1,000,000 callouts for the memory figure (about ten minutes more). Everything listens on a loopback address of its own and all
-# state is in a temporary folder. A missed bar is no failure; a wrong answer or a part that did not run is (exit status 1).
+# state is in a temporary folder. A missed bar is no failure; a wrong answer, a message that was lost or came twice, or a part that did not
+# run is (exit status 1).
 #   EB_BUILD programs    EB_BENCH_JSON result    EB_BENCH_KEEP=1 keeps the temporary folder
 set -euo pipefail
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -11,13 +12,14 @@ json=${EB_BENCH_JSON:-$top/build/bench.json}
 service=$build/auth-callout/auth-callout
 nats_server=${EB_NATS_SERVER:-$top/.deps/bin/nats-server}
 entries=100000 clients=5000 rounds=3 storms=3 per_round=6000 growth=60000
-parts=floor,load,memory,large,storm
+starts=3 bursts=3 paced=300 burst=5000 bytes=256 idle_seconds=10
+parts=floor,load,memory,large,storm,sites
 
 while [ $# -gt 0 ]; do
     case $1 in
     --full) growth=1000000 ;;
     --only) parts=${2:?parts} && shift ;;
-    *) sed -n '2,7s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2 && exit 2 ;;
+    *) sed -n '2,8s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2 && exit 2 ;;
     esac
     shift
 done
@@ -27,6 +29,8 @@ wants() { [[ ,$parts, == *,$1,* ]]; }
 for program in "$service" "$nats_server" "$build/bench/bench-load"; do
     [ -x "$program" ] || die "$program is not there: run make build setup"
 done
+! wants sites || [ -x "$build/bench/bench-crossing" ] ||
+    die "$build/bench/bench-crossing is not there: run make setup-test, then meson setup --reconfigure $build and make build"
 
 read -r busy _ </proc/loadavg
 awk -v l="$busy" 'BEGIN { exit l < 1 }' && say "this machine has other things to do (load $busy): times will be longer than they should"
@@ -34,7 +38,8 @@ awk -v l="$busy" 'BEGIN { exit l < 1 }' && say "this machine has other things to
 dir=$(mktemp -d "${TMPDIR:-/tmp}/bench.XXXXXX")
 site=$dir/site results=$dir/results
 mkdir -m 700 "$site" "$results"
-addr=127.77.$((RANDOM % 250 + 1)).$((RANDOM % 250 + 1))
+place=$((RANDOM % 250 + 1)).$((RANDOM % 250 + 1))
+addr=127.77.$place
 nats=$addr:4222 health=$addr:8080 metrics=$addr:9090
 ulimit -n "$(ulimit -Hn)" # nats-server and the storm hold a socket for each client
 declare -A pids=()
@@ -54,6 +59,7 @@ finish() {
     local name
     for name in "${!pids[@]}"; do stop "$name"; done
     [ ! -d "$dir/bus" ] || local_bus down >/dev/null 2>&1 || true
+    [ ! -d "$dir/sites" ] || sites_bus down >/dev/null 2>&1 || true
     if [ -n "${EB_BENCH_KEEP:-}" ]; then say "kept $dir"; else rm -rf "$dir"; fi
 }
 trap finish EXIT
@@ -86,7 +92,9 @@ load() { # result, arguments of bench-load…
 }
 rss_kib() { awk '/^VmRSS:/ { print $2 }' "/proc/$1/status"; }
 
-"$build/bench/bench-prepare" --dir "$site" --address "$addr" --entries $entries
+if wants floor || wants load || wants memory || wants large; then
+    "$build/bench/bench-prepare" --dir "$site" --address "$addr" --entries $entries
+fi
 
 if wants floor || wants load; then
     start_server
@@ -175,6 +183,81 @@ if wants storm; then
     done
 fi
 
+# Three whole sites as `make up` starts them, each at an address of its own.
+declare -A at=([csc]=127.77.$place [cpc-1]=127.78.$place [cpc-2]=127.79.$place)
+sites_bus() {
+    EB_BUILD=$build EB_NATS_SERVER=$nats_server EB_SITES='csc cpc-1 cpc-2' EB_ADDRS="csc=${at[csc]} cpc-1=${at[cpc-1]} cpc-2=${at[cpc-2]}" \
+        EB_IDP_ADDR=${at[csc]} "$top/local/bus" --run "$dir/sites" "$@"
+}
+sites_up() { # kind
+    local from=$EPOCHREALTIME
+    sites_bus up >"$dir/sites.log" 2>&1 || die "three sites did not start: $(tail -n 5 "$dir/sites.log")"
+    jq -nc --arg kind "$1" --arg from "$from" --arg to "$EPOCHREALTIME" \
+        '{kind: $kind, seconds: (($to | tonumber) - ($from | tonumber))}' >>"$results/up.json"
+}
+# User and system time of a process and its threads so far, in clock ticks.
+ticks() { sed 's/.*) //' "/proc/$1/stat" | awk '{ print $12 + $13 }'; }
+# What every process of the sites takes: memory that is resident, what of it is no page of a program file (those are there once for all
+# processes of a program), CPU while nobody is connected.
+sites_cost() { # when
+    local name pid names=()
+    local -A pid_of=() before=()
+    mapfile -t names < <(sites_bus names)
+    for name in "${names[@]}"; do
+        pid_of[$name]=$(sites_bus pid "$name") || die "$name does not run: $(tail -n 3 "$dir/sites/$name.log" 2>&1)"
+    done
+    for name in "${names[@]}"; do before[$name]=$(ticks "${pid_of[$name]}"); done
+    sleep $idle_seconds
+    for name in "${names[@]}"; do
+        pid=${pid_of[$name]}
+        jq -nc --arg when "$1" --arg name "$name" --argjson rss "$(rss_kib "$pid")" \
+            --argjson own "$(awk '/^Anonymous:/ { print $2 }' "/proc/$pid/smaps_rollup")" \
+            --argjson ticks $(($(ticks "$pid") - before[$name])) --argjson per_second "$(getconf CLK_TCK)" --argjson seconds $idle_seconds \
+            '{when: $when, name: $name, rss_kib: $rss, own_kib: $own, cpu_percent: ($ticks * 100 / $per_second / $seconds)}' >>"$results/cost.json"
+    done
+}
+# From one site to another, or inside one: first at a pace, then in bursts.
+failed=0
+cross() { # route, publisher's site and topic, subscriber's site and filter
+    local qos round rate count said
+    for qos in 0 1 2; do
+        for round in $(seq 0 $bursts); do
+            rate=0 count=$burst
+            [ "$round" != 0 ] || { rate=100 && count=$paced; }
+            said=$("$build/bench/bench-crossing" --publish "${at[$2]}:1883" --topic "$3" --subscribe "${at[$4]}:1883" --filter "$5" \
+                --qos "$qos" --rate $rate --count "$count" --bytes $bytes) || failed=1
+            [ -n "$said" ] || die "nothing was measured: $1, QoS $qos"
+            jq -c --arg route "$1" '{route: $route} + .' <<<"$said" >>"$results/crossing.json"
+        done
+    done
+}
+if wants sites; then
+    say "three sites: start"
+    for _ in $(seq $starts); do
+        if [ -d "$dir/sites" ]; then
+            sites_bus down >/dev/null
+            rm -rf "$dir/sites"
+        fi
+        sites_up fresh
+    done
+    for _ in $(seq $starts); do
+        sites_up running
+        sites_bus down >/dev/null
+        sites_up again
+    done
+    sleep 2
+    say "three sites: what they cost"
+    sites_cost idle
+    say "three sites: crossing"
+    cross "inside CPC-1" cpc-1 bench cpc-1 bench
+    cross "inside the CSC" csc bench csc bench
+    cross "CPC-1 to the CSC" cpc-1 sensor/bench csc cpc/1/sensor/bench
+    cross "CSC to CPC-1, command" csc cpc/1/command/bench cpc-1 command/bench
+    cross "CSC to CPCs, broadcast" csc broadcast/bench cpc-1 broadcast/bench
+    sites_cost after
+    sites_bus down >/dev/null
+fi
+
 # Everything into one document, then the table out of it.
 mkdir -p "$(dirname "$json")"
 for file in "$results"/*.json; do
@@ -184,3 +267,4 @@ done | jq -s --argjson cores "$(nproc)" --arg server "$("$nats_server" --version
 mv -f "$json.new" "$json"
 jq -r -L "$top/bench" 'include "report"; table' "$json"
 say "all of it: $json ($SECONDS s)"
+[ $failed = 0 ] || die "messages were lost or came twice: jq .raw.crossing $json"
