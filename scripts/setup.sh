@@ -15,7 +15,7 @@ readonly GO_MIN=1.21              # a Go from here on fetches by itself the Go t
 readonly RUN_PACKAGES=(gcc libc6-dev make meson ninja-build pkg-config ca-certificates curl openssl jq mosquitto-clients
     libnats-dev libsodium-dev libjansson-dev libyaml-dev libmicrohttpd-dev libssl-dev libcurl4-openssl-dev
     libseccomp-dev libcmocka-dev)
-readonly TEST_PACKAGES=(clang llvm python3 python3-venv shellcheck)
+readonly TEST_PACKAGES=(clang llvm libmosquitto-dev python3 python3-venv shellcheck)
 
 cd "$(dirname "$0")/.."
 readonly DEPS=$PWD/.deps

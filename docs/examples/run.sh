@@ -31,7 +31,9 @@ fresh() { # a copy of the sources, in which what was fetched stays
     mkdir -p "$out/$1" && cp "docs/examples/$1"/* "$out/$1/"
 }
 built() { # command…: in the copy
-    (cd "$out/$language" && "$@") >"$out/$language.log" 2>&1 || { missing "it could not be built: $out/$language.log" && tail -n 5 "$out/$language.log"; }
+    (cd "$out/$language" && "$@") >"$out/$language.log" 2>&1 && return
+    echo "$language could not be built:" && tail -n 5 "$out/$language.log"
+    bad=$((bad + 1)) && return 1
 }
 prepare_c() {
     have gcc pkg-config || return
@@ -83,7 +85,8 @@ certificate=("MQTT_HOST=$address" "MQTT_PORT=$(setting EB_PORT_MTLS_MQTT)" "CA_F
     "KEY_FILE=$certs/client-key.pem")
 for language in "${languages[@]}"; do
     cd "$top" || exit
-    fresh "$language" && "prepare_$language" || continue
+    fresh "$language"
+    "prepare_$language" || continue
     check "with a token, refreshed" 0 '^token refreshed$' "${tokens[@]}" REFRESH_S=1
     check "with a certificate" 0 '^done$' "${certificate[@]}"
     check "with a token that is none" 1 '^refused: ' "${tokens[@]}" "TOKEN_FILE=$out/bad.token"
