@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
-# make test-long: sanitizer runs of the unit and integration tests, time-boxed fuzzing, a million callouts.
-# The last line is "N passed, N failed". EB_LONG_MINUTES (40) is what all of it may take.
+# make test-long: sanitizer runs of the unit and integration tests, a million callouts, faults of the links, time-boxed fuzzing.
+# The last line is "N passed, N failed". EB_LONG_MINUTES (60) is what all of it may take; EB_FAULT_RUNS (2) how often each case of
+# an interrupted link is run.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 . scripts/tally.sh
-minutes=${EB_LONG_MINUTES:-40}
+minutes=${EB_LONG_MINUTES:-60}
+export EB_FAULT_RUNS=${EB_FAULT_RUNS:-2}
 deadline=$((SECONDS + minutes * 60))
 left() { echo $((deadline - SECONDS > 30 ? deadline - SECONDS : 30)); }
 
@@ -27,7 +29,9 @@ for sanitizer in asan:address,undefined tsan:thread; do
     fi
 done
 if [ -d tests/integration ]; then
-    tally_pytest "long integration" tests/integration -q -m long --session-timeout "$(left)"
+    tally_pytest "long integration" tests/integration -q -m long --ignore-glob='*test_federation_*' --session-timeout "$(left)"
+    # alone on the machine: they measure how soon links are back
+    tally_pytest "long federation" tests/integration/test_federation_*.py -q -n 1 -m long --session-timeout "$(left)"
 fi
 if [ -x fuzz/run.sh ]; then
     tally_run fuzz timeout "$(left)" fuzz/run.sh

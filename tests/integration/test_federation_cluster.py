@@ -35,7 +35,7 @@ def leader(sites, stream="$MQTT_msgs"):
 
 def kill_one(cluster, node, record):
     addresses = [(address, cluster.bus.ports["MQTT"]) for address in cluster.csc.nodes]
-    with Load(cluster, (UP, ALL, ONE, IN_CSC), 50, also={"csc": addresses[1:]}) as load:
+    with Load(cluster, (UP, ALL, ONE, IN_CSC), 50, listen=("main", "mtls"), also={"csc": addresses[1:]}) as load:
         cluster.kill(f"csc/nats-main-{node}")
         until(lambda: leader(cluster) not in (0, node), "another leader", timeout=4 * PATIENCE, every=0.3)
         load.flowing(timeout=6 * PATIENCE)

@@ -224,10 +224,10 @@ def test_the_data_accounts_are_apart(three_sites, clients, site):
         assert not sub.received() and not heard.received()
 
 
-def attempt(three_sites, site, server, kind):
+def attempt(three_sites, site, server):
     """What becomes of an MQTT login: (outcome, seconds)."""
     place, began = three_sites.places[site], time.monotonic()
-    client = place.mqtt(server, "launchlayer-device", kind)
+    client = place.mqtt(server, "launchlayer-device", "token")
     try:
         client.connect()
     except (Refused, Closed) as error:
@@ -235,12 +235,12 @@ def attempt(three_sites, site, server, kind):
     return "in", time.monotonic() - began, client
 
 
-@pytest.mark.parametrize("server, kind", [("main", "token"), ("mtls", "certificate"), ("mtls", "token")])
+@pytest.mark.parametrize("server", ["main", "mtls"])
 @pytest.mark.parametrize("site", SITES)
-def test_mqtt_clients_work_or_are_refused_at_once(three_sites, site, server, kind):
+def test_mqtt_clients_work_or_are_refused_at_once(three_sites, site, server):
     log = three_sites[site].log
     offset = log.size()
-    outcome, took, client = attempt(three_sites, site, server, kind)
+    outcome, took, client = attempt(three_sites, site, server)
     assert took < SOON, f"{outcome!r} only after {took:.1f} s"
     if client is None:
         assert isinstance(outcome, Refused), f"closed without a word: {outcome!r}"
@@ -269,7 +269,7 @@ def test_nats_clients_are_refused_at_once_by_the_mtls_server(three_sites, site):
 
 
 def test_mqtt_works_at_least_where_the_jetstream_is(three_sites):
-    outcome, _took, client = attempt(three_sites, "csc", "main", "token")
+    outcome, _took, client = attempt(three_sites, "csc", "main")
     assert outcome == "in", outcome
     assert isinstance(client, MqttClient)
     client.close()

@@ -34,10 +34,8 @@ def entries(site, account, public_key):
         found["mtls"][name] = {"identity": f"CN={name}.{site}", **common}
         found["nkey"][name] = {"public_key": public_key(name), **common}
     found["nkey"]["fed-observer"] = {"public_key": public_key("fed-observer"), "account": account, "internal": True, "permissions": EVERYTHING}
-    # of the extra account, with no word of how they connect
-    common = {"account": "LaunchLayer", "permissions": LAUNCHLAYER}
-    found["oauth2"]["launchlayer-device"] = {"azp": "launchlayer-device", **common}
-    found["mtls"]["launchlayer-device"] = {"identity": f"CN=launchlayer-device.{site}", **common}
+    # of the extra account, with no word of how it connects; an entry with a certificate is refused when the document is checked
+    found["oauth2"]["launchlayer-device"] = {"azp": "launchlayer-device", "account": "LaunchLayer", "permissions": LAUNCHLAYER}
     return found
 
 
@@ -49,8 +47,12 @@ def document(site, account, public_key):
         assert n == 1, f"{site}: {name} stands in it {n} times"
     for section, added in entries(site, account, public_key).items():
         lines = "".join(f"\n          {name}: {json.dumps(entry)}" for name, entry in added.items())
-        text, n = re.subn(rf"^        {section}:$", lambda found, lines=lines: found.group() + lines, text, flags=re.M)
-        if not n:
-            text, n = re.subn(r"^      permissions:$", lambda found, section=section, lines=lines: f"{found.group()}\n        {section}:{lines}", text, flags=re.M)
+        head = f"\n        {section}:"
+        n = text.count(head + "\n")
+        if n:
+            text = text.replace(head, head + lines)
+        else:
+            n = text.count("\n      permissions:\n")
+            text = text.replace("\n      permissions:", "\n      permissions:" + head + lines)
         assert n == 1, f"{site}: no place for {section}"
     return text

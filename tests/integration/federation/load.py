@@ -70,7 +70,8 @@ class Load:
                 r.start()
         for flow in self.flows:
             also = self.also.get(flow.site, ()) if flow.server == "main" else ()
-            s = self.senders[flow.name] = Sender(places[flow.site].where(flow.server), flow.topic, self.rate, flow.qos, f"{flow.name}-{time.time_ns() % 10**9}", also=also)
+            name = f"{flow.name}-{time.time_ns() % 10**9}"
+            s = self.senders[flow.name] = Sender(places[flow.site].where(flow.server), flow.topic, self.rate, flow.qos, name, also=also)
             self._stack.callback(s.stop)
             s.start()
         self.flowing()

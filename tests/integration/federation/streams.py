@@ -54,7 +54,8 @@ class Streams:
                   "inactive_threshold": 30_000_000_000, "num_replicas": 1}
         if subject:
             config["filter_subject"] = subject
-        made = json.loads((await nc.request(f"$JS.API.CONSUMER.CREATE.{stream}", json.dumps({"stream_name": stream, "config": config}).encode(), timeout=10)).data)
+        wish = json.dumps({"stream_name": stream, "config": config}).encode()
+        made = json.loads((await nc.request(f"$JS.API.CONSUMER.CREATE.{stream}", wish, timeout=10)).data)
         assert "error" not in made, made
         name, pending = made["name"], made["num_pending"]
         while pending:
