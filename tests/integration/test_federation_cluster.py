@@ -16,7 +16,7 @@ IN_CSC = Flow("inside", "csc", "main", "cpc/9/sensor/load/x", 1, {"csc": "cpc/9/
 
 @pytest.fixture(scope="module")
 def cluster(run_root):
-    found = ThreeSites(run_root / "cluster", sites=("csc", "cpc-1", "cpc-2"), replicas=3, callout_timeout=4)
+    found = ThreeSites(run_root / "cluster", sites=("csc", "cpc-1", "cpc-2"), replicas=3, callout_timeout=3)
     yield found.up()
     found.end()
 

@@ -16,10 +16,10 @@ from nats.js.api import ConsumerConfig
 from harness.mqtt import Closed, MqttClient, Refused
 from harness.natsio import Refused as NotLetIn
 from harness.natsio import run
-from harness.wait import PATIENCE, until
+from harness.wait import PATIENCE, SLOW, until
 
 SITES = ("csc", "cpc-1", "cpc-2")
-SOON = 2.5  # seconds; without JetStream an MQTT login of nats-server hangs for 5
+SOON = 2.5 * SLOW  # seconds; without JetStream an MQTT login of nats-server hangs for 5
 
 
 @pytest.fixture(autouse=True)

@@ -13,7 +13,7 @@ from federation.streams import Streams, counts
 from harness.wait import until
 
 # A message that a server takes for unacknowledged comes again after 30 s.
-ACK_WAIT = 36
+ACK_WAIT = 33
 LONG_WAIT = 60
 
 

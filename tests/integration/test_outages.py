@@ -213,6 +213,8 @@ def test_nats_server_restarts_under_load(new_site, server, how):
             if server == "main":
                 until(lambda: site.http("/readyz")[0] == 503, "readiness to tell")
                 assert site.http("/livez")[0] == 200
+            # a server that still waits for an answer to a callout ends some seconds after it was told to
+            until(lambda: site.bus.run("pid", f"csc/nats-{server}").returncode != 0, "the old server to be gone", timeout=20)
             site.bus("start", f"csc/nats-{server}")
             until(lambda: leaves_up(site), "the links between the servers")
             until(lambda: site.http("/readyz")[0] == 200, "the service to be ready again")
