@@ -16,7 +16,7 @@ COMMON = {"retention": "limits", "storage": "file", "num_replicas": 1, "max_byte
 
 @pytest.fixture(scope="module")
 def bus(tmp_path_factory):
-    bus = Plain(tmp_path_factory.mktemp("streams"), "127.42.20")
+    bus = Plain(tmp_path_factory.mktemp("streams"))
     try:
         yield bus.up(apply=False)
     finally:
@@ -196,7 +196,7 @@ class OldServer:
 
 
 def test_an_old_server_is_refused_by_name_and_version(fresh):
-    old = OldServer("127.42.20.200", fresh.site("csc").address)
+    old = OldServer(f"{fresh.address}.200", fresh.site("csc").address)
     try:
         done = fresh.streams("csc", "apply", server=old.url)
     finally:
@@ -207,7 +207,7 @@ def test_an_old_server_is_refused_by_name_and_version(fresh):
 
 def test_no_server_is_told_after_the_given_time(fresh):
     begun = time.monotonic()
-    done = fresh.streams("csc", "apply", "--wait", "1s", server="nats://127.42.20.250:4222")
+    done = fresh.streams("csc", "apply", "--wait", "1s", server=f"nats://{fresh.address}.250:4222")
     assert done.returncode == 1 and "no connection" in done.stderr and time.monotonic() - begun < 5 * SLOW, done.stderr
 
 

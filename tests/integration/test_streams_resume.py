@@ -17,7 +17,7 @@ LIMIT_S = 3.0
 
 @pytest.fixture(scope="module", params=[1, 2], ids=["one supervisor", "two supervisors"])
 def bus(request, tmp_path_factory):
-    bus = Plain(tmp_path_factory.mktemp("resume"), f"127.42.3{request.param}")
+    bus = Plain(tmp_path_factory.mktemp("resume"))
     try:
         bus.up(apply=False)
         for name in bus.sites:

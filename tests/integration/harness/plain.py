@@ -2,13 +2,16 @@
 Bare nats-servers of several sites, linked by leaf nodes, without auth-callout and mTLS servers: what is said about streams
 shows here alone, and a server is stopped and started in a tenth of a second.
 
-  bus = Plain(folder, address="127.42.0").up()
+  bus = Plain(folder).up()
   bus.site("csc").stop() .start() .restart(); bus.streams("csc", "apply", …) runs `eventbus streams apply` against it
   bus.proxy["1"].cut() / .heal()         the leaf link of CPC 1
 """
+import contextlib
 import json
 import os
+import random
 import signal
+import socket
 import subprocess
 from pathlib import Path
 
@@ -155,9 +158,21 @@ accounts {{ SYS {{ users [{{user: sys, password: "{PASSWORD}"}}] }}
             return json.loads(client.request("$JS.API." + name, json.dumps(body).encode() if body else b"").data)
 
 
+def free_network():
+    """Three octets of a loopback network where nobody else's test is."""
+    while True:
+        address = f"127.{random.randrange(128, 255)}.{random.randrange(1, 255)}"
+        with contextlib.suppress(OSError):
+            for last, port in ((1, 4222), (10, 4222), (100, 7422)):
+                with socket.create_server((f"{address}.{last}", port)):
+                    pass
+            return address
+
+
 class Plain:
-    def __init__(self, folder, address="127.42.0", ids=("1", "2"), lists=None):
+    def __init__(self, folder, ids=("1", "2"), lists=None):
         self.folder = Path(folder)
+        self.address = address = free_network()
         self.ids = list(ids)
         self.lists = lists or {"cscExports": ["broadcast.>"], "cscPrefixedExports": ["command.>"], "cpcExports": ["sensor.>"]}
         self.proxy = {i: Proxy((f"{address}.{100 + n}", 7422), (f"{address}.1", 7422)) for n, i in enumerate(ids)}
