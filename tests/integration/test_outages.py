@@ -192,8 +192,9 @@ def test_large_requests_are_bounded_in_bytes(new_site):
         assert site.idp.post("/test")[0] == 200
         assert site.metrics()["auth_errors_total"] == before["auth_errors_total"] + 100
         assert site.log.find(msg="overloaded: requests are dropped, their clients will try again")
-        # the held bytes, what nats.c reads ahead on two links, and what workers have of one request each
-        assert peak_mib(pid) < idle + 32 + 2 * 16 + 16, f"{peak_mib(pid):.0f} MiB at the most, {idle:.0f} before"
+        # the held bytes, what nats.c reads ahead on two links, and what workers have of one request each; a sanitizer keeps
+        # freed memory for a while, so that the peak says nothing there
+        assert SLOW > 1 or peak_mib(pid) < idle + 32 + 2 * 16 + 16, f"{peak_mib(pid):.0f} MiB at the most, {idle:.0f} before"
     with site.decision("oauth2"), site.mqtt(good):
         pass
     assert site.metrics()["auth_dropped_queue_full_total"] == before["auth_dropped_queue_full_total"] + dropped
