@@ -3,7 +3,7 @@ from harness.federation import Federation
 from harness.mqtt import MqttClient
 from harness.natsio import NatsClient, run
 from harness.site import OAUTH_USER
-from harness.wait import until
+from harness.wait import PATIENCE, until
 
 from .clients import Listener
 from .documents import document
@@ -93,14 +93,17 @@ class Place:
         with self.observer() as client:
             return Streams(client).ask(what, body)
 
-    def retained(self, filters, server="main", rights="wide", expect=None, timeout=5):
+    def retained(self, filters, server="main", rights="wide", expect=None, timeout=PATIENCE):
         """What a new subscriber gets with the retain flag: {topic: payload}; expect: waits for this."""
         found = {}
         with self.listener(server, rights, lambda topic, payload, _qos, retain, _dup: retain and found.update({topic: payload})) as client:
-            client.subscribe([(f, 1) for f in filters])
-            client.barrier()
-            if expect is not None:
-                until(lambda: found == expect, lambda: f"{self.name}: retained {found} instead of {expect}", timeout=timeout)
+            def look():
+                found.clear()
+                client.subscribe([(f, 1) for f in filters])
+                client.barrier()
+                return expect is None or found == expect
+            # what comes later comes without the flag: each look is a new subscription
+            until(look, lambda: f"{self.name}: retained {found} instead of {expect}", timeout=timeout, every=0.1)
         return found
 
 
