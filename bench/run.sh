@@ -56,11 +56,15 @@ stop() { # name
     done
 }
 finish() {
-    local name
+    local status=$? name
     for name in "${!pids[@]}"; do stop "$name"; done
-    [ ! -d "$dir/bus" ] || local_bus down >/dev/null 2>&1 || true
-    [ ! -d "$dir/sites" ] || sites_bus down >/dev/null 2>&1 || true
+    # the folder is the only record of what was started: it stays where something could not be ended
+    for name in bus:local_bus sites:sites_bus; do
+        [ ! -d "$dir/${name%%:*}" ] || "${name#*:}" down >"$dir/down.log" 2>&1 ||
+            { say "could not end the servers of $dir/${name%%:*}: $(tail -n 3 "$dir/down.log")" && EB_BENCH_KEEP=1 status=1; }
+    done
     if [ -n "${EB_BENCH_KEEP:-}" ]; then say "kept $dir"; else rm -rf "$dir"; fi
+    exit "$status"
 }
 trap finish EXIT
 trap 'exit 130' INT TERM
