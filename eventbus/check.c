@@ -88,7 +88,7 @@ static int run(const struct eb_command *c, const struct eb_args *args) {
     check_all(c, args, sites, n, &f, &told);
     for (size_t i = 0; i < n; i++)
         eb_site_free(sites[i]);
-    eb_print_findings(c, &f);
+    eb_say_findings(c, &f);
     eb_buf_printf(&told, "%zu error%s, %zu warning%s\n", f.errors, f.errors == 1 ? "" : "s", f.warnings,
                   f.warnings == 1 ? "" : "s");
     eb_auto_buf struct eb_buf safe = {0};

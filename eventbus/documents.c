@@ -130,28 +130,3 @@ void eb_read_placement(const char *path, const struct eb_site *site, struct eb_p
     if (rc != EB_OK && findings->errors == before)
         eb_findings_add(findings, EB_ERROR, path, 0, "", NULL, "%s", eb_err_text(&err, rc));
 }
-
-/* Without a file first, then by file and line. */
-static int by_place(const void *a, const void *b) {
-    const struct eb_finding *x = a, *y = b;
-    int c = strcmp(x->file ? x->file : "", y->file ? y->file : "");
-    return c ? c : (x->line > y->line) - (x->line < y->line);
-}
-
-void eb_print_findings(const struct eb_command *c, struct eb_findings *f) {
-    eb_auto_buf struct eb_buf all = {0};
-    if (f->n)
-        qsort(f->items, f->n, sizeof *f->items, by_place);
-    for (size_t i = 0; i < f->n; i++) {
-        eb_auto_buf struct eb_buf line = {0};
-        eb_findings_print(&(struct eb_findings){.items = &f->items[i], .n = 1, .cap = 1}, &line);
-        eb_say_safe(&all, eb_str_trim(eb_buf_get(&line)));
-        eb_buf_ch(&all, '\n');
-    }
-    if (f->errors + f->warnings > f->n)
-        eb_buf_printf(&all, "and %zu more\n", f->errors + f->warnings - f->n);
-    if (!eb_buf_ok(&all))
-        eb_say(c, "out of memory");
-    else if (all.n)
-        (void)fputs(all.p, stderr);
-}

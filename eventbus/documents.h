@@ -22,8 +22,5 @@ void eb_read_placement(const char *path, const struct eb_site *site, struct eb_p
  */
 void eb_read_permissions(struct eb_str text, const char *file, const char *base,
                          struct eb_findings *findings);
-/* Prints findings to standard error, a line each, by file and line; what was beyond their limit is counted.
- */
-void eb_print_findings(const struct eb_command *c, struct eb_findings *f);
 
 #endif

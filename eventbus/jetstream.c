@@ -35,7 +35,7 @@ struct eb_js {
     char trouble[TROUBLE_MAX];
 };
 
-static int64_t mono_ms(void) {
+int64_t eb_js_mono_ms(void) {
     struct timespec t = {0};
     (void)clock_gettime(CLOCK_MONOTONIC, &t);
     return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
@@ -74,17 +74,28 @@ static void optionsp(natsOptions **o) {
 }
 
 static enum eb_rc set_urls(natsOptions *o, const char *text, struct eb_err *reterr) {
+    /* its text is not repeated: it may hold a password */
+    if (eb_str_has(eb_str(text), '@'))
+        return EB_FAIL(
+            reterr, EB_E_INVALID,
+            "--server: a user or password in the URL, which every user of this machine can read; write "
+            "nats://host:port and give --seed-file");
     eb_auto_free char *copy = eb_str_dup(eb_str(text));
     const char *urls[URLS_MAX];
     int n = 0;
     char *save = NULL;
-    for (char *url = copy ? strtok_r(copy, ", ", &save) : NULL; url && n < URLS_MAX;
-         url = strtok_r(NULL, ", ", &save))
-        urls[n++] = url;
+    if (!copy)
+        return EB_FAIL(reterr, EB_E_NOMEM, "out of memory");
+    for (char *url = copy ? strtok_r(copy, ", ", &save) : NULL; url; url = strtok_r(NULL, ", ", &save))
+        if (n < URLS_MAX)
+            urls[n++] = url;
+        else
+            return EB_FAIL(reterr, EB_E_INVALID, "--server: more than %d URLs", URLS_MAX);
     natsStatus s = n ? natsOptions_SetServers(o, urls, n) : NATS_INVALID_ARG;
-    return s == NATS_OK ? EB_OK
-                        : EB_FAIL(reterr, EB_E_INVALID, "--server %.120s: %s; write nats://host:port", text,
-                                  natsStatus_GetText(s));
+    return s == NATS_OK
+               ? EB_OK
+               : EB_FAIL(reterr, EB_E_INVALID, "--server: %s; write nats://host:port, several with commas",
+                         natsStatus_GetText(s));
 }
 
 static enum eb_rc set_options(natsOptions *o, struct eb_js *js, struct eb_nkey *key, struct eb_err *reterr) {
@@ -188,7 +199,7 @@ bool eb_js_up(struct eb_js *js) {
         note_trouble(js, text && *text ? text : "the connection was lost");
         return false;
     }
-    int64_t now = mono_ms();
+    int64_t now = eb_js_mono_ms();
     if (js->rebuilt_ms && now - js->rebuilt_ms < REBUILD_MS)
         return false;
     js->rebuilt_ms = now;
@@ -308,10 +319,10 @@ static int dial(const char *host, const char *port) {
 
 /* The line up to its end; false where none comes in time. */
 static bool read_line(int fd, struct eb_buf *to) {
-    int64_t until = mono_ms() + CONNECT_TIMEOUT_MS;
+    int64_t until = eb_js_mono_ms() + CONNECT_TIMEOUT_MS;
     for (;;) {
         struct pollfd p = {.fd = fd, .events = POLLIN};
-        int64_t left = until - mono_ms();
+        int64_t left = until - eb_js_mono_ms();
         if (left <= 0 || poll(&p, 1, (int)left) <= 0)
             return false;
         char bytes[4096];

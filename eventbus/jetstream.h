@@ -63,4 +63,7 @@ EB_MUSTCHECK enum eb_rc eb_js_server(struct eb_js *js, struct eb_js_server *ret,
 /* True where version ("2.15.2", "v2.14.0-RC.1") is at least major.minor. */
 bool eb_js_version_at_least(const char *version, unsigned major, unsigned minor);
 
+/* Milliseconds of a clock that never jumps. */
+int64_t eb_js_mono_ms(void);
+
 #endif

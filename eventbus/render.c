@@ -260,7 +260,7 @@ static int run(const struct eb_command *c, const struct eb_args *args) {
         struct eb_render r = {.site = site, .place = place, .keys = keys};
         contents(&r, args->value[SECRETS], &o, &f);
     }
-    eb_print_findings(c, &f);
+    eb_say_findings(c, &f);
     if (f.errors) {
         eb_say(c, "nothing was written");
         return EB_EXIT_FAILED;

@@ -62,19 +62,6 @@ void eb_tree_say(struct eb_findings *findings, enum eb_severity severity, const 
                     whole ? text.p : "out of memory");
 }
 
-void eb_tree_print(const struct eb_findings *findings) {
-    eb_auto_buf struct eb_buf text = {0};
-    eb_auto_buf struct eb_buf safe = {0};
-    eb_findings_print(findings, &text);
-    struct eb_str rest = text.n ? eb_str_n(text.p, text.n - 1) : EB_STR_NONE;
-    while (rest.p) {
-        eb_say_safe(&safe, eb_str_cut(&rest, '\n'));
-        eb_buf_ch(&safe, '\n');
-    }
-    (void)fflush(stdout);
-    (void)fputs(!eb_buf_ok(&text) || !eb_buf_ok(&safe) ? "out of memory\n" : safe.p ? safe.p : "", stderr);
-}
-
 static bool is_id(struct eb_str s, size_t max) {
     bool good = s.n && s.n <= max;
     for (size_t i = 0; good && i < s.n; i++)

@@ -110,7 +110,7 @@ static bool take(struct run *r, const struct eb_args *args) {
         (void)eb_tree_add_cpc(&r->tree, value, &f);
     for (size_t i = 0; (value = eb_args_each(r->c, args, "extra-account", i)); i++)
         (void)eb_tree_add_account(&r->tree, value, &f);
-    eb_tree_print(&f);
+    eb_say_findings(r->c, &f);
     return !f.errors;
 }
 
@@ -120,7 +120,7 @@ static bool judge(struct run *r, const char *root) {
     eb_tree_find(&r->tree, root, &f);
     if (!f.errors)
         eb_tree_read(&r->tree, true, &f);
-    eb_tree_print(&f);
+    eb_say_findings(r->c, &f);
     if (f.errors)
         eb_say(r->c, "nothing was written");
     return !f.errors;

@@ -144,7 +144,7 @@ static int run(const struct eb_command *c, const struct eb_args *args) {
     if (s)
         eb_tree_check_complete(&t, s, &f);
     bool certificate = s && eb_tree_check_tls(s, (int64_t)time(NULL), &f);
-    eb_tree_print(&f);
+    eb_say_findings(c, &f);
     if (f.errors) {
         eb_say(c, "nothing was printed; `eventbus secrets verify` shows all that is wrong");
         return EB_EXIT_FAILED;

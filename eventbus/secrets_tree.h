@@ -81,8 +81,6 @@ struct eb_tree_secret *eb_tree_secret(const struct eb_tree_site *s, const char *
 /* Adds a finding about a path; the path is `folder` or `folder/file`. */
 void eb_tree_say(struct eb_findings *findings, enum eb_severity severity, const char *folder,
                  const char *file, const char *mend, const char *fmt, ...) EB_PRINTF(6, 7);
-/* Prints findings on standard error. */
-void eb_tree_print(const struct eb_findings *findings);
 
 bool eb_tree_names_has(const struct eb_tree_names *names, const char *name);
 void eb_tree_names_done(struct eb_tree_names *names);

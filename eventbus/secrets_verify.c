@@ -28,7 +28,7 @@ static int run(const struct eb_command *c, const struct eb_args *args) {
     if (!sites && !f.errors)
         eb_tree_say(&f, EB_ERROR, args->operand, NULL, "`eventbus secrets generate` makes them",
                     "no secrets of any site: neither csc nor cpc-<id>");
-    eb_tree_print(&f);
+    eb_say_findings(c, &f);
     eb_buf_printf(&told, "%s%zu error%s, %zu warning%s\n", sites ? ": " : "", f.errors,
                   f.errors == 1 ? "" : "s", f.warnings, f.warnings == 1 ? "" : "s");
     bool good = eb_buf_ok(&told) && eb_say_out(c, eb_buf_get(&told));

@@ -45,7 +45,7 @@ static enum eb_rc look(struct eb_js *js, struct todo *t, int64_t until, struct e
             rc = eb_stream_compare(t->wanted, t->info, eb_streams_now_ns(), &t->changes);
         if (rc == EB_OK)
             return EB_OK;
-        if (eb_streams_mono_ms() >= until) /* a cluster may still be electing */
+        if (eb_js_mono_ms() >= until) /* a cluster may still be electing */
             return EB_FAIL(reterr, rc, "%s", eb_err_text(&err, rc));
         eb_streams_sleep(SETTLE_MS);
     }
@@ -110,7 +110,7 @@ static enum eb_rc apply(struct eb_js *js, struct todo *t, int64_t until, struct 
         if (rc == EB_OK)
             return EB_OK;
         bool temporary = code == EB_JS_NO_ANSWER || code == 10008 || code == 10009 || code == 10005;
-        if (temporary && eb_streams_mono_ms() < until) {
+        if (temporary && eb_js_mono_ms() < until) {
             eb_streams_sleep(SETTLE_MS);
             continue;
         }
@@ -140,12 +140,12 @@ static bool apply_all(const struct eb_command *c, struct eb_js *js, struct todo 
     return true;
 }
 
-static int work(const struct eb_command *c, const struct eb_args *args, const struct eb_plan *plan,
+static int work(const struct eb_command *c, const struct eb_args *args, struct eb_plan *plan,
                 struct eb_js *js) {
     int64_t wait_ms = 0;
     if (!eb_streams_wait(c, "wait", args->value[OPT_WAIT], WAIT_MS, &wait_ms))
         return EB_EXIT_USAGE;
-    int64_t until = eb_streams_mono_ms() + wait_ms;
+    int64_t until = eb_js_mono_ms() + wait_ms;
     EB_CLEANUP(todos_done) struct todo todos[EB_STREAMS_N] = {0};
     struct eb_js_server server = {0};
     struct eb_err err = {0};
@@ -165,14 +165,7 @@ static int work(const struct eb_command *c, const struct eb_args *args, const st
 }
 
 static int run(const struct eb_command *c, const struct eb_args *args) {
-    eb_auto_plan struct eb_plan plan = {0};
-    struct eb_js *js = NULL;
-    int status = eb_streams_begin(c, args, &plan, &js);
-    if (status == EB_EXIT_OK)
-        status = work(c, args, &plan, js);
-    eb_js_free(js);
-    eb_js_library_end();
-    return status;
+    return eb_streams_run(c, args, work);
 }
 
 const struct eb_command eb_streams_apply = {

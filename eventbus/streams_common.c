@@ -1,5 +1,6 @@
 #include "streams_common.h"
 
+#include <errno.h>
 #include <time.h>
 
 #include "base/json.h"
@@ -14,12 +15,6 @@ enum {
     SERVER_MINOR = 14,
 };
 
-int64_t eb_streams_mono_ms(void) {
-    struct timespec t = {0};
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 int64_t eb_streams_now_ns(void) {
     struct timespec t = {0};
     (void)clock_gettime(CLOCK_REALTIME, &t);
@@ -28,7 +23,7 @@ int64_t eb_streams_now_ns(void) {
 
 void eb_streams_sleep(int64_t ms) {
     struct timespec t = {ms / 1000, ms % 1000 * 1000000};
-    while (nanosleep(&t, &t) != 0)
+    while (nanosleep(&t, &t) != 0 && errno == EINTR)
         ;
 }
 
@@ -79,20 +74,8 @@ bool eb_plan_load(const char *path, struct eb_plan *ret, struct eb_findings *fin
     return false;
 }
 
-static void print(const struct eb_findings *findings) {
-    eb_auto_buf struct eb_buf text = {0};
-    eb_auto_buf struct eb_buf safe = {0};
-    eb_findings_print(findings, &text);
-    struct eb_str rest = eb_buf_get(&text);
-    while (rest.n) {
-        eb_say_safe(&safe, eb_str_cut(&rest, '\n'));
-        eb_buf_ch(&safe, '\n');
-    }
-    (void)fputs(eb_buf_ok(&safe) && safe.p ? safe.p : "", stderr);
-}
-
-int eb_streams_begin(const struct eb_command *c, const struct eb_args *args, struct eb_plan *plan,
-                     struct eb_js **js) {
+static int begin(const struct eb_command *c, const struct eb_args *args, struct eb_plan *plan,
+                 struct eb_js **js) {
     for (int i = EB_STREAMS_SITE; i <= EB_STREAMS_SEED; i++)
         if (!args->value[i]) {
             eb_say(c, "--%s is missing: eventbus %s --site FILE --server URL --seed-file FILE",
@@ -101,7 +84,7 @@ int eb_streams_begin(const struct eb_command *c, const struct eb_args *args, str
         }
     eb_auto_findings struct eb_findings findings = {0};
     bool ok = eb_plan_load(args->value[EB_STREAMS_SITE], plan, &findings);
-    print(&findings);
+    eb_say_findings(c, &findings);
     if (!ok)
         return EB_EXIT_FAILED;
     struct eb_err err = {0};
@@ -153,7 +136,7 @@ static enum eb_rc prove(const struct eb_plan *plan, const struct eb_js_server *s
 
 enum eb_rc eb_streams_ready(struct eb_js *js, const struct eb_plan *plan, int64_t wait_ms,
                             struct eb_js_server *ret, struct eb_err *reterr) {
-    int64_t until = eb_streams_mono_ms() + wait_ms;
+    int64_t until = eb_js_mono_ms() + wait_ms;
     for (;;) {
         eb_auto_json json_t *info = NULL;
         struct eb_err err = {0};
@@ -168,7 +151,7 @@ enum eb_rc eb_streams_ready(struct eb_js *js, const struct eb_plan *plan, int64_
         }
         if (rc == EB_OK)
             return prove(plan, ret, info, reterr);
-        int64_t left = until - eb_streams_mono_ms();
+        int64_t left = until - eb_js_mono_ms();
         if (left <= 0)
             return EB_FAIL(reterr, rc, "%s", eb_err_text(&err, rc));
         eb_streams_sleep(left < RETRY_MS ? left : RETRY_MS);
@@ -187,4 +170,15 @@ enum eb_rc eb_streams_info(struct eb_js *js, const char *stream, int64_t timeout
         return EB_OK;
     }
     return rc == EB_OK ? EB_OK : EB_FAIL(reterr, rc, "%s: %s", stream, eb_err_text(&err, rc));
+}
+
+int eb_streams_run(const struct eb_command *c, const struct eb_args *args, eb_streams_work_fn *work) {
+    eb_auto_plan struct eb_plan plan = {0};
+    struct eb_js *js = NULL;
+    int status = begin(c, args, &plan, &js);
+    if (status == EB_EXIT_OK)
+        status = work(c, args, &plan, js);
+    eb_js_free(js);
+    eb_js_library_end();
+    return status;
 }

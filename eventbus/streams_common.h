@@ -32,10 +32,13 @@ bool eb_plan_load(const char *path, struct eb_plan *ret, struct eb_findings *fin
 void eb_plan_done(struct eb_plan *p);
 #define eb_auto_plan EB_CLEANUP(eb_plan_done)
 
-/* Checks that the three required options are there, reads the site, prepares the connection. EB_EXIT_OK,
- * or another exit status after saying why. */
-int eb_streams_begin(const struct eb_command *c, const struct eb_args *args, struct eb_plan *plan,
-                     struct eb_js **js);
+/* What a command does with the site's plan, which it may take over, and the prepared connection; the exit
+ * status. */
+typedef int eb_streams_work_fn(const struct eb_command *c, const struct eb_args *args, struct eb_plan *plan,
+                               struct eb_js *js);
+/* Checks that the three required options are there, reads the site, prepares the connection, does the work
+ * and ends the connection. The exit status, after saying why where it is not EB_EXIT_OK. */
+int eb_streams_run(const struct eb_command *c, const struct eb_args *args, eb_streams_work_fn *work);
 /* A duration option, `fallback_ms` where not given. false after saying why not. */
 bool eb_streams_wait(const struct eb_command *c, const char *name, const char *value, int64_t fallback_ms,
                      int64_t *ret_ms);
@@ -51,7 +54,6 @@ EB_MUSTCHECK enum eb_rc eb_streams_ready(struct eb_js *js, const struct eb_plan 
 EB_MUSTCHECK enum eb_rc eb_streams_info(struct eb_js *js, const char *stream, int64_t timeout_ms,
                                         json_t **ret, struct eb_err *reterr);
 
-int64_t eb_streams_mono_ms(void);
 int64_t eb_streams_now_ns(void); /* since the epoch */
 void eb_streams_sleep(int64_t ms);
 

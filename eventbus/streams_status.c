@@ -108,15 +108,15 @@ static size_t place_of(const struct report *r, const char *stream) {
 static void ask_far_ends(const struct report *r, struct eb_js *js, bool *answered) {
     size_t n = r->plan->sources_n, left = n;
     struct eb_probe **probes = calloc(n + 1, sizeof *probes);
-    int64_t from = eb_streams_mono_ms();
+    int64_t from = eb_js_mono_ms();
     for (size_t i = 0; probes && i < n; i++)
         if (eb_probe_new(js, &r->plan->sources[i], i, &probes[i], NULL) == EB_OK)
-            eb_probe_send(probes[i], eb_streams_mono_ms());
-    while (probes && left && eb_streams_mono_ms() - from < EB_PROBE_MS) {
+            eb_probe_send(probes[i], eb_js_mono_ms());
+    while (probes && left && eb_js_mono_ms() - from < EB_PROBE_MS) {
         eb_streams_sleep(STEP_MS);
         left = 0;
         for (size_t i = 0; i < n; i++) {
-            answered[i] = answered[i] || (probes[i] && eb_probe_answered(probes[i], eb_streams_mono_ms()));
+            answered[i] = answered[i] || (probes[i] && eb_probe_answered(probes[i], eb_js_mono_ms()));
             left += !answered[i];
         }
     }
@@ -245,7 +245,7 @@ static bool print(const struct eb_command *c, const struct report *r, bool json)
     return eb_buf_ok(&text) && eb_say_out(c, eb_buf_get(&text));
 }
 
-static int work(const struct eb_command *c, const struct eb_args *args, const struct eb_plan *plan,
+static int work(const struct eb_command *c, const struct eb_args *args, struct eb_plan *plan,
                 struct eb_js *js) {
     int64_t wait_ms = 0;
     if (!eb_streams_wait(c, "wait", args->value[OPT_WAIT], WAIT_MS, &wait_ms))
@@ -274,14 +274,7 @@ static int work(const struct eb_command *c, const struct eb_args *args, const st
 }
 
 static int run(const struct eb_command *c, const struct eb_args *args) {
-    eb_auto_plan struct eb_plan plan = {0};
-    struct eb_js *js = NULL;
-    int status = eb_streams_begin(c, args, &plan, &js);
-    if (status == EB_EXIT_OK)
-        status = work(c, args, &plan, js);
-    eb_js_free(js);
-    eb_js_library_end();
-    return status;
+    return eb_streams_run(c, args, work);
 }
 
 const struct eb_command eb_streams_status = {

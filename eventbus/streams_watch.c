@@ -38,6 +38,9 @@ static void read_again(const char *path, struct eb_watch *w) {
                      -1, -1, text.p);
     } else if (eb_watch_plan(w, &plan)) {
         eb_watch_log("info", "the changed site document is in force", NULL, NULL, -1, -1, NULL);
+    } else {
+        eb_watch_log("error", "the changed site document is not used, the old one stays in force", NULL, NULL,
+                     -1, -1, "out of memory");
     }
 }
 
@@ -48,6 +51,14 @@ static bool told_to_end(const sigset_t *signals, int64_t ms) {
     return got == SIGTERM || got == SIGINT;
 }
 
+static sigset_t ending_signals(void) {
+    sigset_t s;
+    (void)sigemptyset(&s);
+    (void)sigaddset(&s, SIGTERM);
+    (void)sigaddset(&s, SIGINT);
+    return s;
+}
+
 struct link_state {
     bool up;
     int64_t down_ms, told_ms;
@@ -56,7 +67,7 @@ struct link_state {
 /* Tells when the connection comes and goes. */
 static bool connected(struct eb_js *js, struct link_state *l) {
     bool up = eb_js_up(js);
-    int64_t now = eb_streams_mono_ms();
+    int64_t now = eb_js_mono_ms();
     if (up && !l->up)
         eb_watch_log("info", "connected to NATS", NULL, NULL, -1, -1, NULL);
     if (!up && (l->up || l->down_ms == 0)) {
@@ -78,42 +89,42 @@ static void watch(struct eb_js *js, struct eb_watch *w, const char *path, const 
     struct link_state link = {0};
     (void)changed(path, &file);
     for (bool end = false; !end;) {
-        int64_t begun = eb_streams_mono_ms();
+        int64_t begun = eb_js_mono_ms();
         if (changed(path, &file))
             read_again(path, w);
         enum eb_watch_pace pace = connected(js, &link) ? eb_watch_round(w) : EB_WATCH_CALM;
         int64_t next = begun + (pace == EB_WATCH_QUICK ? EB_WATCH_QUICK_MS : EB_WATCH_ROUND_MS);
         do {
-            int64_t left = next - eb_streams_mono_ms();
+            int64_t left = next - eb_js_mono_ms();
             if (pace != EB_WATCH_CALM)
                 eb_watch_step(w);
             end = told_to_end(signals,
                               pace != EB_WATCH_CALM && left > EB_WATCH_STEP_MS ? EB_WATCH_STEP_MS : left);
-        } while (!end && eb_streams_mono_ms() < next);
+        } while (!end && eb_js_mono_ms() < next);
     }
     eb_watch_log("info", "told to end", NULL, NULL, -1, -1, NULL);
 }
 
+static int work(const struct eb_command *c, const struct eb_args *args, struct eb_plan *plan,
+                struct eb_js *js) {
+    sigset_t signals = ending_signals();
+    struct eb_watch *w = eb_watch_new(js, plan);
+    if (!w) {
+        eb_say(c, "out of memory");
+        return EB_EXIT_FAILED;
+    }
+    watch(js, w, args->value[EB_STREAMS_SITE], &signals);
+    eb_watch_free(w);
+    return EB_EXIT_OK;
+}
+
 static int run(const struct eb_command *c, const struct eb_args *args) {
-    sigset_t signals; /* before nats.c starts its threads, so that none of them takes one */
-    (void)sigemptyset(&signals);
-    (void)sigaddset(&signals, SIGTERM);
-    (void)sigaddset(&signals, SIGINT);
+    sigset_t signals =
+        ending_signals(); /* before nats.c starts its threads, so that none of them takes one */
     (void)sigprocmask(SIG_BLOCK, &signals, NULL);
     (void)signal(SIGPIPE, SIG_IGN);
     (void)signal(SIGHUP, SIG_IGN); /* the document is read anew by itself when it changes */
-    eb_auto_plan struct eb_plan plan = {0};
-    struct eb_js *js = NULL;
-    int status = eb_streams_begin(c, args, &plan, &js);
-    struct eb_watch *w = status == EB_EXIT_OK ? eb_watch_new(js, &plan) : NULL;
-    if (w)
-        watch(js, w, args->value[EB_STREAMS_SITE], &signals);
-    else if (status == EB_EXIT_OK)
-        status = EB_EXIT_FAILED;
-    eb_watch_free(w);
-    eb_js_free(js);
-    eb_js_library_end();
-    return status;
+    return eb_streams_run(c, args, work);
 }
 
 const struct eb_command eb_streams_watch = {

@@ -119,7 +119,7 @@ static bool is_of(const struct entry *e, const struct stream *s) {
 
 /* Tells a stream's trouble, not in every round. */
 static void complain(struct stream *s, const char *msg, const char *error) {
-    int64_t now = eb_streams_mono_ms();
+    int64_t now = eb_js_mono_ms();
     if (s->told_ms && now - s->told_ms < TOLD_MS)
         return;
     s->told_ms = now;
@@ -234,7 +234,7 @@ static enum eb_rc put_back(struct eb_watch *w, struct stream *s, struct eb_err *
 
 static void count_cure(struct eb_watch *w, const struct stream *s, const char *msg, int64_t begun,
                        const char *error) {
-    int64_t now = eb_streams_mono_ms();
+    int64_t now = eb_js_mono_ms();
     for (size_t i = 0; i < w->n; i++) {
         struct entry *e = &w->entries[i];
         if (!e->chosen || !is_of(e, s))
@@ -254,7 +254,7 @@ static void count_cure(struct eb_watch *w, const struct stream *s, const char *m
  * back. */
 static void out_and_in(struct eb_watch *w, struct stream *s) {
     eb_streams_sleep(randombytes_uniform(JITTER_MS));
-    int64_t begun = eb_streams_mono_ms();
+    int64_t begun = eb_js_mono_ms();
     eb_auto_json json_t *info = read_info(w, s);
     EB_CLEANUP(eb_source_view_done) struct eb_source_view view = {0};
     size_t left = 0;
@@ -291,7 +291,7 @@ static void out_and_in(struct eb_watch *w, struct stream *s) {
 }
 
 static void step_down(struct eb_watch *w, struct stream *s) {
-    int64_t now = eb_streams_mono_ms();
+    int64_t now = eb_js_mono_ms();
     eb_auto_json json_t *answer = NULL;
     eb_auto_buf struct eb_buf name = {0};
     struct eb_err err = {0};
@@ -300,7 +300,7 @@ static void step_down(struct eb_watch *w, struct stream *s) {
     eb_buf_printf(&name, "STREAM.LEADER.STEPDOWN.%s", s->name);
     enum eb_rc rc =
         eb_buf_ok(&name) ? eb_js_ask(w->js, name.p, NULL, ASK_MS, &answer, NULL, &err) : EB_E_NOMEM;
-    s->stepped_ms = eb_streams_mono_ms();
+    s->stepped_ms = eb_js_mono_ms();
     s->leader[0] = '\0';
     count_cure(w, s,
                rc == EB_OK ? "stalled source: the stream's leader was told to step down"
@@ -357,7 +357,7 @@ static void ask_far_end(struct eb_watch *w, size_t place, int64_t now) {
 /* Looks at a stream; asks the far ends of what is in trouble, or about to be. */
 static enum eb_watch_pace look(struct eb_watch *w, struct stream *s) {
     eb_auto_json json_t *info = read_info(w, s);
-    int64_t now = eb_streams_mono_ms();
+    int64_t now = eb_js_mono_ms();
     EB_CLEANUP(eb_source_view_done) struct eb_source_view view = {0};
     enum eb_watch_pace pace = EB_WATCH_CALM;
     if (!info || eb_source_view(info, &view) != EB_OK)
@@ -398,7 +398,7 @@ void eb_watch_step(struct eb_watch *w) {
             struct entry *e = &w->entries[j];
             if (!is_of(e, s))
                 continue;
-            int64_t now = eb_streams_mono_ms();
+            int64_t now = eb_js_mono_ms();
             if (e->asked_ms && e->probe && eb_probe_answered(e->probe, now))
                 e->answered_ms = now;
             e->chosen =

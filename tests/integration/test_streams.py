@@ -211,6 +211,14 @@ def test_no_server_is_told_after_the_given_time(fresh):
     assert done.returncode == 1 and "no connection" in done.stderr and time.monotonic() - begun < 5 * SLOW, done.stderr
 
 
+@pytest.mark.parametrize("verb", ["apply", "status", "watch"])
+@pytest.mark.parametrize("url", ["nats://operator:very-secret@127.0.0.1:1", "very-secret@127.0.0.1", "nats://127.0.0.1:1, nats://very-secret@h"])
+def test_a_password_in_the_url_is_refused_and_not_repeated(fresh, verb, url):
+    done = fresh.streams("csc", verb, server=url)
+    assert done.returncode == 1 and "user or password in the URL" in done.stderr and "--seed-file" in done.stderr, done.stderr
+    assert "very-secret" not in done.stderr + done.stdout
+
+
 def test_a_wrong_seed_is_told(fresh):
     csc, cpc = fresh.site("csc"), fresh.site("cpc-1")
     seed, csc.seed = csc.seed, cpc.seed
