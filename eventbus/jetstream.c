@@ -359,7 +359,9 @@ enum eb_rc eb_js_server(struct eb_js *js, struct eb_js_server *ret, struct eb_er
         return rc;
     copy_text(ret->name, sizeof ret->name, eb_json_str(info, "server_name"));
     copy_text(ret->version, sizeof ret->version, eb_json_str(info, "version"));
-    ret->clustered = eb_json_str(info, "cluster").n > 0;
+    /* a single server with leaf remotes calls itself a cluster by its own name */
+    struct eb_str cluster = eb_json_str(info, "cluster");
+    ret->clustered = cluster.n > 0 && !eb_str_eq(cluster, eb_json_str(info, "server_name"));
     return EB_OK;
 }
 

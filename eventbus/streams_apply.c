@@ -94,6 +94,40 @@ static const char *hint(int code) {
     return "";
 }
 
+static int64_t number(const json_t *object, const char *name) {
+    return (int64_t)json_integer_value(json_object_get(object, name));
+}
+
+/*
+ * The account's limit leaves room for all four streams, so that the server does not refuse the last of them.
+ * Only for single servers: in a cluster the room of each server counts, which the account's numbers do not
+ * tell.
+ */
+static enum eb_rc check_room(struct eb_js *js, const struct todo *todos, struct eb_err *reterr) {
+    eb_auto_json json_t *info = NULL;
+    enum eb_rc rc = eb_js_ask(js, "INFO", NULL, ASK_MS, &info, NULL, reterr);
+    if (rc != EB_OK)
+        return rc;
+    bool memory = eb_str_eqz(eb_json_str(todos[0].wanted, "storage"), "memory");
+    int64_t limit = number(json_object_get(info, "limits"), memory ? "max_memory" : "max_storage"), want = 0,
+            others = number(info, memory ? "reserved_memory" : "reserved_storage");
+    for (size_t i = 0; i < EB_STREAMS_N; i++) {
+        const json_t *config = json_object_get(todos[i].info, "config");
+        int64_t bytes = number(todos[i].wanted, "max_bytes"), now = number(config, "max_bytes");
+        if (bytes > INT64_MAX / EB_STREAMS_N)
+            return EB_FAIL(reterr, EB_E_INVALID, "mqttStreams.maxBytes: more than any server has");
+        want += bytes;
+        others -= now > 0 && now <= others ? now : 0;
+    }
+    if (limit > 0 && (want > limit || others > limit - want))
+        return EB_FAIL(
+            reterr, EB_E_INVALID,
+            "four streams of mqttStreams.maxBytes need %lld bytes, but the account may keep %lld and other "
+            "streams have %lld of them: write less, or give the server more (placement: jetstream.maxFile)",
+            (long long)want, (long long)limit, (long long)others);
+    return EB_OK;
+}
+
 /* Creates or updates. A stream that appears meanwhile (an MQTT login makes its own) is compared and updated.
  */
 static enum eb_rc apply(struct eb_js *js, struct todo *t, int64_t until, struct eb_err *reterr) {
@@ -121,6 +155,7 @@ static enum eb_rc apply(struct eb_js *js, struct todo *t, int64_t until, struct 
 
 static bool apply_all(const struct eb_command *c, struct eb_js *js, struct todo *todos, bool dry,
                       int64_t until) {
+    size_t changed = 0;
     for (size_t i = 0; i < EB_STREAMS_N; i++) {
         struct todo *t = &todos[i];
         struct eb_err err = {0};
@@ -128,8 +163,11 @@ static bool apply_all(const struct eb_command *c, struct eb_js *js, struct todo 
         enum eb_rc rc = needed && !dry ? apply(js, t, until, &err) : EB_OK;
         if (rc != EB_OK) {
             eb_say(c, "%s", eb_err_text(&err, rc));
+            eb_say(c, changed ? "the streams told above were changed before; run this again when it is mended"
+                              : "nothing was changed, in no stream");
             return false;
         }
+        changed += needed && !dry;
         if (!tell(c, t,
                   !needed   ? "unchanged"
                   : t->info ? dry ? "would be updated" : "updated"
@@ -161,6 +199,12 @@ static int work(const struct eb_command *c, const struct eb_args *args, struct e
     }
     if (!all_allowed(c, todos, args->value[OPT_SHRINK] != NULL))
         return EB_EXIT_FAILED;
+    rc = server.clustered ? EB_OK : check_room(js, todos, &err);
+    if (rc != EB_OK) {
+        eb_say(c, "%s", eb_err_text(&err, rc));
+        eb_say(c, "nothing was changed, in no stream");
+        return EB_EXIT_FAILED;
+    }
     return apply_all(c, js, todos, args->value[OPT_DRY_RUN] != NULL, until) ? EB_EXIT_OK : EB_EXIT_FAILED;
 }
 
@@ -184,7 +228,11 @@ const struct eb_command eb_streams_apply = {
         "are not in the document, of a CPC that was taken out, are removed.\n\n"
         "It never deletes data. All streams are looked at before any is changed; a change of storage, "
         "another first "
-        "sequence, or a limit below what is stored is refused, and then no stream is touched.",
+        "sequence, a limit below what is stored, or more than the account has room for is refused, and then "
+        "no stream is "
+        "touched. What the server refuses for reasons of its own in the middle is told, and what had been "
+        "changed "
+        "before.",
     .options = options,
     .operand = NULL,
     .operand_required = false,

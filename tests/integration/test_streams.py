@@ -158,6 +158,19 @@ def test_replicas_want_a_cluster(fresh):
     assert done.returncode == 1 and "wants 3 replicas, but server csc-main is not in a cluster" in done.stderr
 
 
+@pytest.mark.parametrize("site", ["csc", "cpc-1"])
+def test_what_the_server_would_refuse_is_refused_before(applied, site):
+    """Also by a server with leaf remotes, which calls itself a cluster, and where the streams are there already."""
+    place = applied.site(site)
+    for options, says in (({"replicas": 3}, "is not in a cluster"), ({"maxBytes": 2**40}, "the account may keep")):
+        place.write(**options)
+        before = {stream: config(place, stream) for stream in STREAMS}
+        for more in ([], ["--dry-run"]):
+            done = applied.streams(site, "apply", *more)
+            assert done.returncode == 1 and says in done.stderr, done.stdout + done.stderr
+            assert {stream: config(place, stream) for stream in STREAMS} == before, "nothing was changed"
+
+
 class OldServer:
     """A server that says it is an older one: a proxy that changes its first line."""
 

@@ -82,7 +82,7 @@ mqtt {{ listen: "{self.address}:1883", stream_replicas: 1 }}
             leaves = "".join(",\n" + self.leaf_user(i) for i in self.bus.ids)
             return common + f"""leafnodes {{ listen: "{self.address}:7422", no_advertise: true }}
 accounts {{ SYS {{ users [{{user: sys, password: "{PASSWORD}"}}] }}
-  CSC {{ jetstream: enabled
+  CSC {{ jetstream: {{ max_memory: 128MB, max_file: 1GB }}
     users [ {users}{leaves} ] }} }}
 """
         i = self.id
@@ -92,7 +92,7 @@ accounts {{ SYS {{ users [{{user: sys, password: "{PASSWORD}"}}] }}
         return common + f"""leafnodes {{ reconnect: "100ms"
   remotes [ {{url: "nats://leaf-{i}:{PASSWORD}@{self.bus.proxy[i].listen[0]}:{self.bus.proxy[i].listen[1]}", account: CSC}} ] }}
 accounts {{ SYS {{ users [{{user: sys, password: "{PASSWORD}"}}] }}
-  CPC {{ jetstream: enabled
+  CPC {{ jetstream: {{ max_memory: 128MB, max_file: 1GB }}
     users [ {users} ]
     exports [ {", ".join(f'{{stream: "{p}", accounts: [CSC]}}' for p in up)}
       {{stream: "$XL.up.{i}.>", accounts: [CSC]}}
