@@ -45,8 +45,15 @@ static void check_account(struct eb_reading *r, const struct eb_node *n, const c
     static const char *const others[] = {"SYS", "AUTHX", "AUTH"}; /* the permissions' own rules judge these */
     const struct eb_site_extra *x = find_extra(s, n->text);
     char quoted[100];
-    if (eb_str_eq(n->text, s->account) || (x && x->enabled) || memmem(n->text.p, n->text.n, "${", 2))
+    if (eb_str_eq(n->text, s->account) || (x && x->enabled))
         return;
+    /* it is replaced where auth-callout reads the permissions: none of the rules here could be kept then */
+    if (memmem(n->text.p, n->text.n, "${", 2)) {
+        eb_reading_report(r, EB_ERROR, n->line, path, "write the account's name",
+                          "accounts are not taken from the environment in a site document: what an entry may "
+                          "do depends on its account, and is written here");
+        return;
+    }
     for (size_t i = 0; i < EB_COUNT_OF(others); i++)
         if (eb_str_eqz(n->text, others[i]))
             return;

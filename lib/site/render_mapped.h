@@ -12,12 +12,16 @@
 #include "base/buf.h"
 
 /*
- * Appends the mapped form of a rule (`$KV.b.>` gives `$JS.CSC.API.$KV.b.>`; the queue group of a subscription
- * stays behind it) and gives true; false where the rule reaches none of the mapped names. deny: a wildcard as
- * first token reaches them too; in an allow list it does not, since JetStream is granted by its name only.
+ * Adds the mapped forms of a rule to the list `to` (strings) where they are not in it: `$KV.b.>` gives
+ * `$JS.CSC.API.$KV.b.>`; a queue group stays behind the name. A rule may reach several mapped names, or none.
+ * deny: a wildcard as first token reaches them too; in an allow list it does not, since JetStream is granted
+ * by its name only. False when out of memory.
  */
-bool eb_render_mapped(struct eb_str rule, bool deny, struct eb_buf *to);
-/* Adds to each list of an entry's permissions the mapped forms that are not in it; false when out of memory.
+EB_MUSTCHECK bool eb_render_mapped(struct eb_str rule, bool deny, json_t *to);
+/*
+ * Adds to each list of an entry's permissions the mapped forms that are not in it. An entry gets by its
+ * mapped rules no more than by those of the document: a deny is added where a wide one (`$JS.>`) would. False
+ * when out of memory.
  */
 EB_MUSTCHECK bool eb_render_map_entry(json_t *entry);
 

@@ -420,36 +420,77 @@ static void mapped_names(void **state) {
     static const struct {
         const char *rule;
         bool deny;
-        const char *want; /* NULL: nothing */
+        const char *want; /* comma separated, "" for nothing */
     } rows[] = {
-        {"$JS.API.>", false, "$JS.CSC.API.>"},
+        /* a wildcard for requests of the API reaches no bucket and no object store */
+        {"$JS.API.>", false,
+         "$JS.CSC.API.INFO,$JS.CSC.API.STREAM.>,$JS.CSC.API.CONSUMER.>,$JS.CSC.API.DIRECT.>,"
+         "$JS.CSC.API.META.>,$JS.CSC.API.SERVER.>,$JS.CSC.API.ACCOUNT.>"},
+        {"$JS.API.*", false, "$JS.CSC.API.INFO"},
+        {"$JS.API.*.INFO.s", false,
+         "$JS.CSC.API.STREAM.INFO.s,$JS.CSC.API.CONSUMER.INFO.s,$JS.CSC.API.DIRECT.INFO.s,"
+         "$JS.CSC.API.META.INFO.s,$JS.CSC.API.SERVER.INFO.s,$JS.CSC.API.ACCOUNT.INFO.s"},
+        {"$JS.API.STREAM.>", false, "$JS.CSC.API.STREAM.>"},
         {"$JS.API.STREAM.INFO.KV_b", false, "$JS.CSC.API.STREAM.INFO.KV_b"},
         {"$JS.*.INFO", false, "$JS.CSC.API.INFO"},
-        {"$JS.>", false, NULL},
-        {"$JS.API", false, NULL},
-        {"$JS.ACK.>", false, NULL},
-        {"$JS.FC.>", false, NULL},
-        {"$JS.CSC.API.INFO", false, NULL},
+        {"$JS.>", false, ""},
+        {"$JS.API", false, ""},
+        {"$JS.ACK.>", false, ""},
+        {"$JS.FC.>", false, ""},
+        {"$JS.CSC.API.INFO", false, ""},
         {"$KV.b.>", false, "$JS.CSC.API.$KV.b.>"},
         {"$KV.>", false, "$JS.CSC.API.$KV.>"},
-        {"$KV", false, NULL},
-        {"$KVX.a", false, NULL},
+        {"$KV", false, ""},
+        {"$KVX.a", false, ""},
         {"$OBJ.o.>", false, "$JS.CSC.API.$OBJ.o.>"},
-        {"$O.o.>", false, NULL},
+        {"$O.o.>", false, ""},
         {"$KV.b.> workers", false, "$JS.CSC.API.$KV.b.> workers"},
-        {">", false, NULL},
-        {">", true, NULL},
-        {"*.b.>", false, NULL},
-        {"*.b.>", true, "$JS.CSC.API.$KV.b.>"},
-        {"*.API.STREAM.>", true, "$JS.CSC.API.STREAM.>"},
-        {"launchlayer.>", true, NULL},
+        {">", false, ""},
+        {">", true, ""},
+        {"*.b.>", false, ""},
+        {"*.b.>", true, "$JS.CSC.API.$KV.b.>,$JS.CSC.API.$OBJ.b.>"},
+        {"*.*.secret", true, "$JS.CSC.API.secret,$JS.CSC.API.$KV.*.secret,$JS.CSC.API.$OBJ.*.secret"},
+        {"*.API.STREAM.>", true,
+         "$JS.CSC.API.STREAM.>,$JS.CSC.API.$KV.API.STREAM.>,$JS.CSC.API.$OBJ.API.STREAM.>"},
+        {"launchlayer.>", true, ""},
     };
     for (size_t i = 0; i < EB_COUNT_OF(rows); i++) {
-        eb_auto_buf struct eb_buf to = {0};
-        bool is = eb_render_mapped(eb_str(rows[i].rule), rows[i].deny, &to);
-        if (is != (rows[i].want != NULL) || (is && strcmp(to.p, rows[i].want) != 0))
-            fail_msg("%s: %s, not %s", rows[i].rule, is ? to.p : "nothing",
-                     rows[i].want ? rows[i].want : "nothing");
+        json_t *list = json_array();
+        eb_auto_buf struct eb_buf is = {0};
+        assert_true(eb_render_mapped(eb_str(rows[i].rule), rows[i].deny, list));
+        assert_true(eb_render_mapped(eb_str(rows[i].rule), rows[i].deny, list)); /* nothing comes twice */
+        for (size_t k = 0; k < json_array_size(list); k++)
+            eb_buf_printf(&is, "%s%s", k ? "," : "", json_string_value(json_array_get(list, k)));
+        if (strcmp(is.n ? is.p : "", rows[i].want) != 0)
+            fail_msg("%s: %s, not %s", rows[i].rule, is.n ? is.p : "nothing", rows[i].want);
+        json_decref(list);
+    }
+}
+
+static void mapped_entries(void **state) {
+    (void)state;
+    static const struct {
+        const char *pub, *want;
+    } rows[] = {
+        /* $JS.> covers what $KV and $OBJ are mapped to: closed, unless the document opens them */
+        {"{\"allow\": [\"$JS.>\"]}",
+         "{\"allow\":[\"$JS.>\"],\"deny\":[\"$JS.CSC.API.$KV.>\",\"$JS.CSC.API.$OBJ.>\"]}"},
+        {"{\"allow\": [\"$JS.>\", \"$KV.b.>\"], \"deny\": [\"x\"]}",
+         "{\"allow\":[\"$JS.>\",\"$KV.b.>\",\"$JS.CSC.API.$KV.b.>\"],\"deny\":[\"x\",\"$JS.CSC.API.$OBJ.>\"]"
+         "}"},
+        {"{\"allow\": [\"$JS.>\", \">\"]}", "{\"allow\":[\"$JS.>\",\">\"]}"},
+        {"{\"allow\": [\"$JS.API.INFO\"]}", "{\"allow\":[\"$JS.API.INFO\",\"$JS.CSC.API.INFO\"]}"},
+        {"{}", "{}"},
+    };
+    for (size_t i = 0; i < EB_COUNT_OF(rows); i++) {
+        json_t *entry = json_pack("{s:{s:o}}", "permissions", "pub", json_loads(rows[i].pub, 0, NULL));
+        assert_non_null(entry);
+        assert_true(eb_render_map_entry(entry));
+        char *is = json_dumps(json_object_get(json_object_get(entry, "permissions"), "pub"),
+                              JSON_COMPACT | JSON_PRESERVE_ORDER);
+        assert_string_equal(is, rows[i].want);
+        free(is);
+        json_decref(entry);
     }
 }
 
@@ -469,11 +510,17 @@ static void quoting(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(same_every_time),      cmocka_unit_test(logins_bypass_and_have_entries),
-        cmocka_unit_test(seeds_are_elsewhere),  cmocka_unit_test(links_are_pinned),
-        cmocka_unit_test(a_site_alone),         cmocka_unit_test(as_placed),
-        cmocka_unit_test(own_entries_are_kept), cmocka_unit_test(extra_accounts),
-        cmocka_unit_test(mapped_names),         cmocka_unit_test(quoting),
+        cmocka_unit_test(same_every_time),
+        cmocka_unit_test(logins_bypass_and_have_entries),
+        cmocka_unit_test(seeds_are_elsewhere),
+        cmocka_unit_test(links_are_pinned),
+        cmocka_unit_test(a_site_alone),
+        cmocka_unit_test(as_placed),
+        cmocka_unit_test(own_entries_are_kept),
+        cmocka_unit_test(extra_accounts),
+        cmocka_unit_test(mapped_names),
+        cmocka_unit_test(mapped_entries),
+        cmocka_unit_test(quoting),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
