@@ -175,6 +175,8 @@ class Provider:
                 self.send_response(status)
                 for name, value in headers.items():
                     self.send_header(name, value)
+                # else the end of the connection is the end of the answer, and over TLS that has to be said
+                self.send_header("Content-Length", str(len(text.encode())))
                 self.end_headers()
                 self.wfile.write(text.encode())
 

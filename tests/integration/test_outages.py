@@ -63,7 +63,7 @@ def test_provider_down_at_start(new_site):
     site.bus("start", "demo-idp")
     until(lambda: nats_attempt(site, password(token))[0] == IN, "the keys to be fetched", timeout=40)
     assert json.loads(site.http("/readyz")[1])["keys"]["jwks"]["status"] == "ok"
-    assert site.log.find(msg="keys of the token issuer are there")
+    until(lambda: site.log.find(msg="keys of the token issuer are there"), "the log to say so")
 
 
 def test_provider_down_at_start_and_required_for_readiness(new_site, tmp_path):
