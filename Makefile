@@ -1,21 +1,22 @@
 # The front door. `make` lists what there is.
-#   make up SITES=csc    one site only                make up NOAUTH=off   no anonymous clients
+#   make up SITES=csc    one site only                make up NOAUTH=off   no anonymous clients, from then on: NOAUTH=on lets them in again
 #   make up REPLICAS=3   the CSC as a cluster         make logs NAME=csc/auth-callout FOLLOW=1
 #   make test ARGS='-k expired'   only some integration tests
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test build up status logs down test test-long bench check fmt fuzz clean
+.PHONY: help setup setup-test build up status logs down test test-long test-kube test-keycloak test-examples bench check fmt fuzz clean
 
 BUILD ?= build
 SITES ?= csc cpc-1 cpc-2
 REPLICAS ?= 1
-NOAUTH ?= on
+NOAUTH ?=
 ARGS ?=
 export ARGS
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo "  Settings: make up SITES=csc REPLICAS=3 NOAUTH=off; all of them: local/settings.sh"
+	@echo "  NOAUTH is kept until the next one is given; the others are the defaults again"
 
 setup: ## install what building and running need (also done by the others)
 	@scripts/setup.sh run
@@ -41,8 +42,18 @@ down: ## end what make up started
 test: setup-test build ## unit, guard and integration tests (under 10 minutes)
 	@scripts/test.sh
 
-test-long: setup-test build ## the long ones: sanitizers, fuzzing, a million callouts
+test-long: setup-test build ## the long ones: sanitizers, a million callouts, faults of the links (EB_FAULT_RUNS), fuzzing
 	@scripts/test-long.sh
+
+test-kube: setup-test build ## Kubernetes tokens with a real kube-apiserver, built once (about 10 minutes)
+	@scripts/setup-kube.sh
+	@scripts/test-kube.sh
+
+test-keycloak: setup-test build ## tokens of a real Keycloak (Java, fetched by Maven)
+	@scripts/test-keycloak.sh
+
+test-examples: setup-test build ## the example clients in C, Python, JavaScript, Go and Java, those whose tools are here
+	@scripts/test-examples.sh
 
 bench: setup-test build ## the numbers, as a table and JSON
 	@bench/run.sh $(ARGS)

@@ -13,7 +13,7 @@ static const struct eb_option options[] = {
      "documents are compared with each other, too."},
     {"placement", "FILE...",
      "Where the servers run, for `eventbus render`: the first of these belongs to the first site, and so "
-     "on."},
+     "on. The site's streams must find room there."},
     {"secrets", "DIR", "The folder of the keys: those of each site must be there and belong together."},
     {NULL, NULL, NULL},
 };

@@ -1,6 +1,8 @@
 /* eventbus render */
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -36,6 +38,9 @@ struct output {
     mode_t mode;
     bool secret;
     struct eb_buf bytes;
+    char *path;
+    mode_t old_mode; /* of what is there; 0 = nothing */
+    struct eb_buf old;
 };
 struct outputs {
     struct output v[FILES];
@@ -43,14 +48,20 @@ struct outputs {
 };
 
 static void outputs_done(struct outputs *o) {
-    for (size_t i = 0; i < o->n; i++)
+    for (size_t i = 0; i < o->n; i++) {
         eb_buf_done(&o->v[i].bytes);
+        eb_buf_done(&o->v[i].old);
+        free(o->v[i].path);
+    }
 }
 #define AUTO_OUTPUTS EB_CLEANUP(outputs_done)
 
 static struct output *add(struct outputs *o, const char *name, bool secret) {
     struct output *out = &o->v[o->n++];
-    *out = (struct output){.mode = secret ? 0600 : 0644, .secret = secret, .bytes = {.secret = secret}};
+    *out = (struct output){.mode = secret ? 0600 : 0644,
+                           .secret = secret,
+                           .bytes = {.secret = secret},
+                           .old = {.secret = secret}};
     (void)snprintf(out->name, sizeof out->name, "%s", name);
     return out;
 }
@@ -140,44 +151,50 @@ static bool path_of(struct eb_buf *to, const char *dir, const char *name) {
     return eb_buf_ok(to);
 }
 
-/* What is there; false after saying why it cannot be read. Absent is empty, with *ret_mode 0. */
-static bool read_old(const struct eb_command *c, const char *path, struct eb_buf *to, mode_t *ret_mode) {
-    struct stat st;
-    struct eb_err err = {0};
-    *ret_mode = 0;
-    if (lstat(path, &st) < 0 && errno == ENOENT)
-        return true;
-    if (eb_file_read(path, OLD_MAX, to, &err) != EB_OK) {
-        eb_say(c, "%s", err.text);
-        return false;
+/*
+ * Reads what is there, of all files before any is written; false after saying why it cannot be. What somebody
+ * else laid there may lead to a seed, or to nowhere: it is not looked at.
+ */
+static bool read_old(const struct eb_command *c, const char *dir, struct outputs *o) {
+    bool ok = true;
+    for (size_t i = 0; i < o->n; i++) {
+        struct output *out = &o->v[i];
+        eb_auto_buf struct eb_buf path = {0};
+        struct eb_err err = {0};
+        out->path = path_of(&path, dir, out->name) ? eb_str_dup(eb_buf_get(&path)) : NULL;
+        if (!out->path) {
+            eb_say(c, "out of memory");
+            return false;
+        }
+        if (eb_file_read_own(out->path, OLD_MAX, &out->old, &out->old_mode, &err) != EB_OK) {
+            eb_say(c, "%s: mend that, or move it away", err.text);
+            ok = false;
+        }
     }
-    *ret_mode = st.st_mode;
-    return true;
+    if (!ok)
+        eb_say(c, "nothing was written");
+    return ok;
 }
 
-static bool is_same(const struct output *out, const struct eb_buf *old, mode_t mode) {
-    return S_ISREG(mode) && (mode & 07777) == out->mode &&
-           eb_str_eq(eb_buf_get(old), eb_buf_get(&out->bytes));
+static bool is_same(const struct output *out) {
+    return out->old_mode && (out->old_mode & 07777) == out->mode &&
+           eb_str_eq(eb_buf_get(&out->old), eb_buf_get(&out->bytes));
 }
 
-static int show(const struct eb_command *c, const char *dir, const struct outputs *o) {
+static int show(const struct eb_command *c, const struct outputs *o) {
     eb_auto_buf struct eb_buf all = {0};
-    eb_auto_buf struct eb_buf path = {0};
     bool differs = false;
     for (size_t i = 0; i < o->n; i++) {
-        eb_auto_buf struct eb_buf old = {.secret = o->v[i].secret};
-        mode_t mode;
-        if (!path_of(&path, dir, o->v[i].name) || !read_old(c, path.p, &old, &mode))
-            return EB_EXIT_FAILED;
-        if (is_same(&o->v[i], &old, mode))
+        const struct output *out = &o->v[i];
+        if (is_same(out))
             continue;
         differs = true;
-        if (o->v[i].secret)
-            eb_buf_printf(&all, "%s %s\n", path.p, mode ? "changes" : "is new");
-        else if (eb_str_eq(eb_buf_get(&old), eb_buf_get(&o->v[i].bytes)))
-            eb_buf_printf(&all, "%s gets mode %o\n", path.p, (unsigned)o->v[i].mode);
+        if (out->secret)
+            eb_buf_printf(&all, "%s %s\n", out->path, out->old_mode ? "changes" : "is new");
+        else if (eb_str_eq(eb_buf_get(&out->old), eb_buf_get(&out->bytes)))
+            eb_buf_printf(&all, "%s gets mode %o\n", out->path, (unsigned)out->mode);
         else
-            eb_diff(&all, path.p, eb_buf_get(&old), eb_buf_get(&o->v[i].bytes));
+            eb_diff(&all, out->path, eb_buf_get(&out->old), eb_buf_get(&out->bytes));
     }
     if (!eb_buf_ok(&all)) {
         eb_say(c, "out of memory");
@@ -186,6 +203,19 @@ static int show(const struct eb_command *c, const char *dir, const struct output
     if (!eb_say_out(c, eb_buf_get(&all)))
         return EB_EXIT_FAILED;
     return differs ? DIFFERS : EB_EXIT_OK;
+}
+
+/* What a run that was killed left may hold seeds. It may also be of one that is at work now, so it stays. */
+static void tell_unfinished(const struct eb_command *c, const char *dir, char (*names)[32], size_t n) {
+    DIR *open = opendir(dir);
+    for (struct dirent *e; open && (e = readdir(open));)
+        for (size_t i = 0; i < n; i++) {
+            struct eb_str entry = eb_str(e->d_name), name = eb_str(names[i]);
+            if (eb_str_starts(entry, name) && strncmp(entry.p + name.n, ".new-", 5) == 0)
+                eb_say(c, "%s/%s is of a run that did not end: remove it if none is at work", dir, e->d_name);
+        }
+    if (open)
+        (void)closedir(open);
 }
 
 /* Files of an earlier run that this one has no more: a server that is started with one would be another
@@ -203,27 +233,27 @@ static void tell_leftovers(const struct eb_command *c, const char *dir, const st
         if (!is_ours && path_of(&path, dir, names[i]) && lstat(path.p, &st) == 0)
             eb_say(c, "%s is not part of this site any more: remove it", path.p);
     }
+    tell_unfinished(c, dir, names, EB_COUNT_OF(names));
 }
 
 static int put(const struct eb_command *c, const char *dir, const struct outputs *o) {
-    eb_auto_buf struct eb_buf path = {0};
     eb_auto_buf struct eb_buf told = {0};
     if (mkdir(dir, 0755) < 0 && errno != EEXIST) {
         eb_say(c, "%s: cannot be made: %s", dir, strerror(errno));
         return EB_EXIT_FAILED;
     }
     for (size_t i = 0; i < o->n; i++) {
-        eb_auto_buf struct eb_buf old = {.secret = o->v[i].secret};
+        const struct output *out = &o->v[i];
         struct eb_err err = {0};
-        mode_t mode;
-        if (!path_of(&path, dir, o->v[i].name) || !read_old(c, path.p, &old, &mode))
-            return EB_EXIT_FAILED;
-        bool same = is_same(&o->v[i], &old, mode);
-        if (!same && eb_file_write(path.p, eb_buf_get(&o->v[i].bytes), o->v[i].mode, &err) != EB_OK) {
+        bool same = is_same(out);
+        if (!same && eb_file_write(out->path, eb_buf_get(&out->bytes), out->mode, &err) != EB_OK) {
             eb_say(c, "%s", err.text);
             return EB_EXIT_FAILED;
         }
-        eb_buf_printf(&told, "%s %s\n", path.p, same ? "unchanged" : mode ? "changed" : "written");
+        eb_buf_printf(&told, "%s %s\n", out->path,
+                      same            ? "unchanged"
+                      : out->old_mode ? "changed"
+                                      : "written");
     }
     tell_leftovers(c, dir, o);
     return eb_buf_ok(&told) && eb_say_out(c, eb_buf_get(&told)) ? EB_EXIT_OK : EB_EXIT_FAILED;
@@ -265,7 +295,9 @@ static int run(const struct eb_command *c, const struct eb_args *args) {
         eb_say(c, "nothing was written");
         return EB_EXIT_FAILED;
     }
-    return args->value[DIFF] ? show(c, args->value[OUT], &o) : put(c, args->value[OUT], &o);
+    if (!read_old(c, args->value[OUT], &o))
+        return EB_EXIT_FAILED;
+    return args->value[DIFF] ? show(c, &o) : put(c, args->value[OUT], &o);
 }
 
 const struct eb_command eb_render = {

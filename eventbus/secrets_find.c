@@ -160,11 +160,15 @@ static void find_in_site(struct eb_tree *t, const char *site, struct eb_findings
     (void)closedir(dir);
 }
 
+struct eb_str eb_tree_plain(const char *path) {
+    struct eb_str s = eb_str(path);
+    while (s.n > 1 && (s.p[s.n - 1] == '/' || (s.p[s.n - 1] == '.' && s.p[s.n - 2] == '/')))
+        s.n--;
+    return s;
+}
+
 void eb_tree_find(struct eb_tree *t, const char *root, struct eb_findings *findings) {
-    struct eb_str path = eb_str(root);
-    while (path.n > 1 && path.p[path.n - 1] == '/')
-        path.n--;
-    t->root = eb_str_dup(path);
+    t->root = eb_str_dup(eb_tree_plain(root));
     DIR *dir = t->root ? opendir(t->root) : NULL;
     if (!dir) {
         if (errno != ENOENT)

@@ -4,6 +4,7 @@
 #include "base/buf.h"
 #include "command.h"
 #include "say.h"
+#include "secrets_check.h"
 #include "secrets_tree.h"
 #include "secrets_write.h"
 
@@ -118,6 +119,8 @@ static bool take(struct run *r, const struct eb_args *args) {
 static bool judge(struct run *r, const char *root) {
     eb_auto_findings struct eb_findings f = {0};
     eb_tree_find(&r->tree, root, &f);
+    if (r->tree.root)
+        eb_tree_check_root(&r->tree, &f); /* one that was there keeps its mode: its owner may have reasons */
     if (!f.errors)
         eb_tree_read(&r->tree, true, &f);
     eb_say_findings(r->c, &f);
@@ -176,7 +179,8 @@ const struct eb_command eb_secrets_generate = {
         "is missing, keys that do not belong together and symbolic links are refused with what to do, and "
         "then nothing "
         "is written.\n\n"
-        "Folders have mode 0700, files 0600. Bring the certificate of the mTLS server yourself: "
+        "Folders have mode 0700, files 0600. A DIR that others may write to is refused, one that they may "
+        "look into is told; its mode is left to you. Bring the certificate of the mTLS server yourself: "
         "nats-mtls-server-tls/ca.crt, tls.crt and tls.key beside the other secrets. `eventbus secrets "
         "verify` checks "
         "the whole.",

@@ -49,7 +49,7 @@ struct eb_tree_names {
 };
 
 struct eb_tree {
-    char *root;                    /* without slashes at its end */
+    char *root;                    /* as eb_tree_plain */
     struct eb_tree_names ids;      /* of CPCs: their folders, the CSC's keys for them, those added */
     struct eb_tree_names given;    /* those of ids that were added */
     struct eb_tree_names accounts; /* extra ones, lower case: as the keys name them, and those added */
@@ -84,6 +84,8 @@ void eb_tree_say(struct eb_findings *findings, enum eb_severity severity, const 
 
 bool eb_tree_names_has(const struct eb_tree_names *names, const char *name);
 void eb_tree_names_done(struct eb_tree_names *names);
+/* A path without what says nothing at its end: of `DIR/` and `DIR/.`, DIR. */
+struct eb_str eb_tree_plain(const char *path);
 /* What stands at a path itself: 0 for nothing, else its st_mode. */
 mode_t eb_tree_kind(const char *path);
 /* "a symbolic link", "a folder", "no folder". */

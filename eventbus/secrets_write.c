@@ -34,24 +34,26 @@ static int folder(int at, const char *name) {
 }
 
 /* mkdir -p: folders above the root are not ours, so they get the usual mode. */
-static bool parents(const char *root) {
-    eb_auto_buf struct eb_buf path = {0};
-    eb_buf_z(&path, root);
-    if (!eb_buf_ok(&path))
-        return false;
-    for (size_t i = 1; i < path.n; i++) {
-        if (path.p[i] != '/')
+static bool parents(char *root) {
+    for (char *p = root + 1; root[0] && *p; p++) {
+        if (*p != '/')
             continue;
-        path.p[i] = '\0';
-        if (mkdir(path.p, 0755) < 0 && errno != EEXIST)
+        *p = '\0';
+        bool there = mkdir(root, 0755) == 0 || errno == EEXIST;
+        *p = '/';
+        if (!there)
             return false;
-        path.p[i] = '/';
     }
     return true;
 }
 
-int eb_tree_lock(const char *root, struct eb_err *reterr) {
+int eb_tree_lock(const char *path, struct eb_err *reterr) {
     int fd = -1;
+    eb_auto_free char *root = eb_str_dup(eb_tree_plain(path));
+    if (!root) {
+        (void)EB_FAIL(reterr, EB_E_NOMEM, "out of memory");
+        return -1;
+    }
     bool made = parents(root) && mkdir(root, 0700) == 0;
     if (made || errno == EEXIST)
         fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -81,10 +83,17 @@ static void sweep(int at) {
 int eb_tree_open_nkeys(int root, const char *site, struct eb_err *reterr) {
     eb_auto_fd int own = folder(root, site);
     int fd = own < 0 ? -1 : folder(own, "nkeys");
-    if (fd < 0)
+    if (fd < 0) {
         (void)EB_FAIL(reterr, EB_E_IO, "%s/nkeys: %s", site, why(errno));
-    else
-        sweep(fd);
+        return fd;
+    }
+    sweep(fd);
+    for (size_t i = 0; i < EB_TREE_COPIES; i++) {
+        const char *copies = eb_tree_copies[i].folder;
+        eb_auto_fd int at = copies ? openat(fd, copies, FOLDER) : -1;
+        if (at >= 0)
+            sweep(at);
+    }
     return fd;
 }
 

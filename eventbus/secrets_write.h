@@ -12,8 +12,8 @@
  * closed: another run waits. -1 after filling reterr.
  */
 EB_MUSTCHECK int eb_tree_lock(const char *root, struct eb_err *reterr);
-/* The folder of a site's keys, below root: made where it is not there. What a run that was killed left is
- * removed. */
+/* The folder of a site's keys, below root: made where it is not there. What a run that was killed left, in it
+ * and in the folders of copies, is removed. */
 EB_MUSTCHECK int eb_tree_open_nkeys(int root, const char *site, struct eb_err *reterr);
 /* A folder with the files that `files` says (EB_SECRET_…); seed may be NULL where it is not among them. */
 EB_MUSTCHECK enum eb_rc eb_tree_write_pair(int nkeys, const char *name, unsigned files,

@@ -52,7 +52,7 @@ settings_default() {
     # demo identity provider; its test API mints odd tokens, rotates keys and answers with faults (demo-idp --help)
     : "${EB_IDP_ADDR:=127.0.0.1}" "${EB_PORT_IDP:=8180}" "${EB_IDP_TEST_API:=off}" "${EB_TOKEN_LIFETIME:=300}"
 
-    : "${EB_NOAUTH:=on}"                          # anonymous clients: on, off
+    : "${EB_NOAUTH:=on}"                          # anonymous clients: on, off; without it as the last time
     : "${EB_XKEY:=on}"                            # requests and answers sealed: on, off
     : "${EB_CALLOUT_TIMEOUT:=50}"                 # seconds that a server waits for an answer: see docs/operations.md
     : "${EB_SESSION_MAX_AGE:=}"                   # session.max-age, for instance 1h; empty: none
@@ -74,6 +74,14 @@ settings_read() { # file
         [[ $name =~ ^EB_[A-Z0-9_]+$ ]] || continue
         [ -n "${!name+set}" ] || printf -v "$name" '%s' "$value"
     done <"$1"
+}
+
+# Anonymous clients who were shut out stay out until somebody says EB_NOAUTH=on: an `up` for another reason opens nothing.
+noauth_keep() {
+    local last=
+    NOAUTH_KEPT=
+    [ -n "${EB_NOAUTH:-}" ] || [ ! -f "$EB_RUN/settings" ] || last=$(sed -n 's/^EB_NOAUTH=//p' "$EB_RUN/settings")
+    [ "$last" != off ] || EB_NOAUTH=off NOAUTH_KEPT=', as the last time; NOAUTH=on lets them in'
 }
 
 settings_print() {

@@ -148,23 +148,18 @@ enum eb_rc eb_site_load(struct eb_doc *doc, struct eb_site **ret, struct eb_find
     size_t before = findings->errors;
     struct eb_site_own *own = calloc(1, sizeof *own);
     struct eb_node *bus = NULL;
-    if (!own) {
-        tree.failed = true;
-        return eb_reading_ok(&r) ? EB_E_NOMEM : r.rc;
-    }
+    tree.failed = !own;
+    if (!eb_reading_ok(&r))
+        return r.rc;
     site = &own->site;
-    r.base = "";
     if (!read_document(&r, &bus))
         return r.rc;
     if (!bus)
         return EB_E_INVALID;
     r.base = "global.eventBus";
     eb_site_read(&r, bus, own);
-    tree.failed |= own->mem.failed;
-    if (!eb_reading_ok(&r))
-        return r.rc;
-    if (findings->errors != before)
-        return EB_E_INVALID;
-    *ret = EB_TAKE(site);
-    return EB_OK;
+    enum eb_rc rc = eb_reading_verdict(&r, &own->mem, before);
+    if (rc == EB_OK)
+        *ret = EB_TAKE(site);
+    return rc;
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "site/impl.h"
+#include "site/streams.h"
 
 #define PORT_MAX 65535
 #define TIMEOUT_MAX 60 /* nats-server warns of more */
@@ -235,6 +236,36 @@ static void read_rest(struct eb_reading *r, const struct eb_node *root, struct e
     eb_check_int(r, map, "jetstream", "maxFile", JS_MIN, BYTES_MAX, &p->js_max_file);
 }
 
+int64_t eb_placement_data_bytes(const struct eb_placement *p, bool memory) {
+    return (memory ? p->js_max_memory : p->js_max_file) / 4 * 3 * (int64_t)p->nodes_n;
+}
+
+/* The servers keep room for whole streams when these are made: what does not fit, `streams apply` would be
+ * told by them, of a cluster for the last of the four alone. */
+static void check_room(struct eb_reading *r, const struct eb_node *root, const struct eb_site *site,
+                       const struct eb_placement *p) {
+    const char *key = site->streams_memory ? "maxMemory" : "maxFile";
+    const struct eb_node *n = eb_node_get(eb_node_get(root, "jetstream"), key);
+    int64_t bytes = site->streams_max_bytes, nodes = (int64_t)p->nodes_n;
+    int64_t want = EB_STREAMS_N * bytes * (int64_t)site->streams_replicas;
+    int64_t have = eb_placement_data_bytes(p, site->streams_memory);
+    int64_t least = (want + nodes * 3 - 1) / (nodes * 3) * 4; /* of a server, so that they have as much */
+    char path[32], mend[160];
+    (void)snprintf(path, sizeof path, "jetstream.%s", key);
+    (void)snprintf(mend, sizeof mend, "write at least %lld, or a smaller mqttStreams.maxBytes in all sites",
+                   (long long)(least > bytes ? least : bytes));
+    if (want > have)
+        eb_reading_report(r, EB_ERROR, n ? n->line : 0, path, mend,
+                          "the four streams need %lld bytes (mqttStreams.maxBytes of %s, %u replica%s), and "
+                          "three quarters of what the servers have are %lld",
+                          (long long)want, site->file.p, site->streams_replicas,
+                          site->streams_replicas == 1 ? "" : "s", (long long)have);
+    else if (bytes > (site->streams_memory ? p->js_max_memory : p->js_max_file))
+        eb_reading_report(r, EB_ERROR, n ? n->line : 0, path, mend,
+                          "a stream needs %lld bytes on one server (mqttStreams.maxBytes of %s)",
+                          (long long)bytes, site->file.p);
+}
+
 /* The document as a tree; an empty one is all defaults. */
 static bool read_root(struct eb_reading *r, struct eb_node **ret) {
     struct eb_doc_event ev;
@@ -286,11 +317,10 @@ enum eb_rc eb_placement_load(struct eb_doc *doc, const struct eb_site *site, str
     read_servers(&r, root, site, own);
     read_mtls(&r, root, own);
     check_ports(&r, site, p);
-    tree.failed |= own->mem.failed;
-    if (!eb_reading_ok(&r))
-        return r.rc;
-    if (findings->errors != before)
-        return EB_E_INVALID;
-    *ret = EB_TAKE(p);
-    return EB_OK;
+    if (findings->errors == before) /* of numbers that are what they should be */
+        check_room(&r, root, site, p);
+    enum eb_rc rc = eb_reading_verdict(&r, &own->mem, before);
+    if (rc == EB_OK)
+        *ret = EB_TAKE(p);
+    return rc;
 }

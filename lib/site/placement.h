@@ -33,6 +33,12 @@ struct eb_placement {
 /* Reads a placement document; doc NULL = all defaults for this site. Findings as eb_site_load. */
 EB_MUSTCHECK enum eb_rc eb_placement_load(struct eb_doc *doc, const struct eb_site *site,
                                           struct eb_placement **ret, struct eb_findings *findings);
+/*
+ * What the streams of the data account may keep, in bytes over all servers: three quarters of JetStream's
+ * share of each; the rest is for the extra accounts. The account's limit in the server's configuration, and
+ * the bound of mqttStreams.maxBytes.
+ */
+int64_t eb_placement_data_bytes(const struct eb_placement *p, bool memory);
 void eb_placement_free(struct eb_placement *p);
 EB_DEFINE_CLEANUP(struct eb_placement, eb_placement_free);
 

@@ -3,11 +3,8 @@
 
 #include "site/render_impl.h"
 
-/* Shares of a server's JetStream: the data account's, and what the extra accounts divide; the rest is left
- * free. */
-#define DATA_SHARE(n) ((n) / 4 * 3)
-#define EXTRA_SHARE(n) ((n) / 4)
-#define LEAF_TIMEOUT_MAX 60 /* nats-server warns of more */
+#define EXTRA_SHARE(n) ((n) / 4) /* of a server's JetStream, divided by the extra accounts */
+#define LEAF_TIMEOUT_MAX 60      /* nats-server warns of more */
 
 void eb_render_key(struct eb_buf *to, const struct eb_pubkeys *keys, const char *secret) {
     const char *key = eb_pubkeys_get(keys, secret);
@@ -200,11 +197,10 @@ static void extra_account(struct eb_buf *to, const struct eb_render *r, const st
 static void accounts(struct eb_buf *to, const struct eb_render *r, const struct eb_logins *all) {
     const struct eb_site *site = r->site;
     const struct eb_placement *p = r->place;
-    int64_t servers = (int64_t)p->nodes_n;
     eb_buf_z(to, "\nsystem_account: SYS\naccounts {\n");
     auth_accounts(to, r, all);
     eb_buf_printf(to, "  %s {\n", site->account.p);
-    account_jetstream(to, DATA_SHARE(p->js_max_memory) * servers, DATA_SHARE(p->js_max_file) * servers);
+    account_jetstream(to, eb_placement_data_bytes(p, true), eb_placement_data_bytes(p, false));
     logins(to, r, all, site->account.p);
     if (site->type == EB_SITE_CPC)
         eb_render_data_links(to, site);

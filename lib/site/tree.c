@@ -58,6 +58,13 @@ bool eb_reading_ok(struct eb_reading *r) {
     return false;
 }
 
+enum eb_rc eb_reading_verdict(struct eb_reading *r, const struct eb_mem *result, size_t errors_before) {
+    r->mem->failed |= result->failed;
+    if (!eb_reading_ok(r))
+        return r->rc;
+    return r->findings->errors != errors_before ? EB_E_INVALID : EB_OK;
+}
+
 /* The reader's own errors begin with "line N: ", which a finding has a field for. */
 static bool failed(struct eb_reading *r, enum eb_rc rc, const struct eb_err *err) {
     int64_t line = 0;

@@ -41,6 +41,10 @@ EB_MUSTCHECK bool eb_reading_skip(struct eb_reading *r, const struct eb_doc_even
 EB_MUSTCHECK bool eb_reading_value(struct eb_reading *r, const struct eb_doc_event *ev, struct eb_node **ret);
 /* false after a finding where memory has run out. */
 EB_MUSTCHECK bool eb_reading_ok(struct eb_reading *r);
+/* The verdict when all is read, of what was read into `result`: EB_E_INVALID where there are more errors than
+ * errors_before. */
+EB_MUSTCHECK enum eb_rc eb_reading_verdict(struct eb_reading *r, const struct eb_mem *result,
+                                           size_t errors_before);
 
 /* The child of that key; NULL where it is absent, null, or n is NULL or no mapping. */
 const struct eb_node *eb_node_get(const struct eb_node *n, const char *key);

@@ -164,6 +164,54 @@ def test_diff_tells_no_seed(tmp_path, secrets, certs):
     assert new not in done.stdout and not any(word.startswith("SU") for word in done.stdout.split())
 
 
+@pytest.mark.parametrize("name, kind", [("main.conf", "link"), ("main-seeds.conf", "link"), ("main-seeds.conf", "pipe"), ("streams.json", "dangling"),
+                                        ("streams.json", "folder")])
+def test_what_render_did_not_write_is_neither_shown_nor_replaced(tmp_path, secrets, certs, name, kind):
+    """A pipe would hold it for ever, a link shows what it leads to."""
+    site = Site(tmp_path / "s", secrets, certs, name="cpc-1")
+    site.render()
+    seed = secrets / "cpc-1/nkeys/nats-auth-signing/seed"
+    path = site.out / name
+    path.unlink()
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        path.symlink_to(seed if kind == "link" else tmp_path / "nowhere")
+    (site.out / "permissions.yaml").write_text("older\n")
+    for options in (["--diff"], []):
+        done = site.render(*options, status=1)
+        says = {"link": "a symbolic link, not a file", "dangling": "a symbolic link, not a file", "pipe": "no regular file", "folder": "a folder, not a file"}
+        assert done.stdout == "" and f"{path}: {says[kind]}" in done.stderr and "nothing was written" in done.stderr
+        assert seed.read_text() not in done.stdout + done.stderr
+    assert not path.is_file() or path.is_symlink()
+    assert (site.out / "permissions.yaml").read_text() == "older\n"
+
+
+def test_what_a_killed_run_left_is_told(tmp_path, secrets, certs):
+    site = Site(tmp_path / "s", secrets, certs, name="cpc-1")
+    site.render()
+    left = site.out / "main-seeds.conf.new-77"
+    left.write_text("LEAF_CSC: S\n")
+    (site.out / "other.new-77").write_text("")
+    assert site.render().stderr == f"eventbus render: {left} is of a run that did not end: remove it if none is at work\n"
+
+
+def test_streams_that_find_no_room_are_refused(tmp_path, secrets, certs):
+    """By the rule of the server, which `streams apply` asks for it: test_streams.py."""
+    site = Site(tmp_path / "s", secrets, certs)
+    site.edit("maxBytes: 67108864", "maxBytes: 536870912")
+    done = site.render(status=1)
+    assert "error: jetstream.maxFile: the four streams need 2147483648 bytes" in done.stderr and not site.out.exists()
+    done = run("check", "--site", site.root / "site.yaml", "--placement", site.root / "placement.yaml", status=1)
+    assert "write at least 2863311532" in done.stderr
+    done = run("render", "--site", site.root / "site.yaml", "--secrets", secrets, "--out", site.out, status=1)  # all defaults
+    assert "error: jetstream.maxFile: the four streams" in done.stderr and not site.out.exists()
+    (site.root / "placement.yaml").write_text("jetstream: {maxFile: 2863311532}\n")
+    run("check", "--site", site.root / "site.yaml", "--placement", site.root / "placement.yaml")
+
+
 def test_nothing_is_written_where_something_is_wrong(tmp_path, secrets, certs):
     site = Site(tmp_path / "s", secrets, certs)
     site.edit("azp: a,", "azp: a, permissions: {pub: {allow: [a..b]}},")

@@ -27,8 +27,8 @@ COPIES = {"auth-callout-keys/issuer-seed": "nats-auth-signing", "auth-callout-ke
           "auth-callout-keys/xkey-seed": "nats-xkey", "nats-nack-user/nack-user.nk": "nats-nack-user", "xkey.nk": "nats-xkey"}
 
 
-def run(*args, program=PROGRAM, umask=0o022, env=None):
-    done = subprocess.run([program, *map(str, args)], capture_output=True, text=True, timeout=60, umask=umask,
+def run(*args, program=PROGRAM, umask=0o022, env=None, cwd=None):
+    done = subprocess.run([program, *map(str, args)], capture_output=True, text=True, timeout=60, umask=umask, cwd=cwd,
                           env={**os.environ, **(env or {})}, stdin=subprocess.DEVNULL)
     assert "\x1b" not in done.stdout + done.stderr
     return done
@@ -116,6 +116,35 @@ def test_modes_whatever_the_umask(tmp_path, umask):
     paths = [tmp_path / "secrets", *(tmp_path / "secrets").rglob("*")]
     assert {stat.S_IMODE(p.stat().st_mode) for p in paths if p.is_dir()} == {0o700}
     assert {stat.S_IMODE(p.stat().st_mode) for p in paths if p.is_file()} == {0o600}
+
+
+@pytest.mark.parametrize("written", ["secrets/", "secrets//", "secrets/.", "secrets/./", "a//b/secrets/", "./secrets", "{}/c/secrets/"])
+def test_however_the_folder_is_written(tmp_path, written):
+    path = written.format(tmp_path)
+    assert generate(path, cwd=tmp_path).returncode == 0
+    tree = (tmp_path / path).resolve()
+    assert {stat.S_IMODE(p.stat().st_mode) for p in (tree, *tree.rglob("*")) if p.is_dir()} == {0o700}
+    for above in tree.parents:
+        if above == tmp_path:
+            break
+        assert stat.S_IMODE(above.stat().st_mode) == 0o755  # not ours
+    assert run("secrets", "verify", path, cwd=tmp_path).stderr.count("warning") == 1  # the certificate
+
+
+@pytest.mark.parametrize("written", [".", "./", "link", "link/", "link/."])
+def test_a_folder_that_is_there_keeps_its_mode(tmp_path, written):
+    tree = tmp_path / "real"
+    tree.mkdir(mode=0o755)
+    (tmp_path / "link").symlink_to("real")
+    at = tmp_path if written.startswith("link") else tree
+    for mode, status, says in ((0o755, 0, "others can see what is in it: mode 0755"), (0o700, 0, None), (0o775, 1, "others can replace what is in it")):
+        tree.chmod(mode)
+        done = generate(written, cwd=at)
+        assert done.returncode == status and (says in done.stderr if says else not done.stderr), done
+        assert stat.S_IMODE(tree.stat().st_mode) == mode and (tmp_path / "link").is_symlink()
+        assert set(files(tree)) == expected(["csc"], ())  # the last time nothing was made
+    tree.chmod(0o777)
+    assert "nothing was written" in generate(written, "--cpc", "1", cwd=at).stderr and not (tree / "cpc-1").exists()
 
 
 def test_what_it_tells(tmp_path):
@@ -287,6 +316,16 @@ def test_what_a_killed_run_left_is_taken_away(made, tree):
     assert files(tree) == files(made) and not left.exists()
     left.symlink_to("/etc")  # nor is a link followed that someone put there
     assert generate(tree).returncode == 0 and not left.is_symlink()
+
+
+@pytest.mark.parametrize("folder", ["auth-callout-keys", "nats-nack-user", "."])
+def test_what_a_killed_run_left_of_a_copy_is_taken_away(made, tree, folder):
+    """Also where the copy itself was there already and needs no writing."""
+    left = tree / "csc/nkeys" / folder / ".new"
+    put(left, other("U").seed)
+    assert "not one of this" in verify(tree).stderr
+    assert generate(tree).returncode == 0
+    assert files(tree) == files(made) and not left.exists()
 
 
 def test_killed_at_any_time_it_can_be_repeated(tmp_path):

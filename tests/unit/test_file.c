@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -108,6 +109,75 @@ static void leftovers_do_no_harm(void **state) {
     assert_int_equal(eb_file_write(path, EB_STR("newer"), 0600, NULL), EB_OK);
 }
 
+/* The calls of the code under test, to see them: the linker hands them here (--wrap). */
+int __real_fsync(int fd);
+int __wrap_fsync(int fd);
+static int synced_folders, refuse_folders;
+int __wrap_fsync(int fd) {
+    struct stat st;
+    assert_int_equal(fstat(fd, &st), 0);
+    if (!S_ISDIR(st.st_mode))
+        return __real_fsync(fd);
+    synced_folders++;
+    assert_int_not_equal(access(temp, F_OK), 0); /* after the rename */
+    errno = refuse_folders;
+    return refuse_folders ? -1 : __real_fsync(fd);
+}
+
+static void the_folder_is_synced(void **state) {
+    (void)state;
+    synced_folders = 0;
+    assert_int_equal(eb_file_write(path, EB_STR("old"), 0600, NULL), EB_OK);
+    assert_int_equal(synced_folders, 1);
+    refuse_folders = EINVAL; /* of file systems that have no such thing */
+    assert_int_equal(eb_file_write(path, EB_STR("new"), 0600, NULL), EB_OK);
+    struct eb_err err = {0};
+    refuse_folders = EIO;
+    assert_int_equal(eb_file_write(path, EB_STR("newer"), 0600, &err), EB_E_IO);
+    refuse_folders = 0;
+    assert_non_null(strstr(err.text, "is written, but its folder cannot be synced"));
+    eb_auto_buf struct eb_buf b = {0};
+    assert_int_equal(eb_file_read(path, 10, &b, NULL), EB_OK);
+    assert_string_equal(b.p, "newer");
+    /* a name without a folder is in the current one */
+    char *here = getcwd(NULL, 0);
+    assert_int_equal(chdir(folder), 0);
+    synced_folders = 0;
+    assert_int_equal(eb_file_write("file", EB_STR("x"), 0600, NULL), EB_OK);
+    assert_int_equal(synced_folders, 1);
+    assert_int_equal(chdir(here), 0);
+    free(here);
+}
+
+static void its_own_files_only(void **state) {
+    (void)state;
+    eb_auto_buf struct eb_buf b = {0};
+    mode_t mode = 1;
+    (void)unlink(path);
+    assert_int_equal(eb_file_read_own(path, 10, &b, &mode, NULL), EB_OK);
+    assert_int_equal(mode, 0);
+    assert_int_equal(b.n, 0);
+    assert_int_equal(eb_file_write(path, EB_STR("text"), 0640, NULL), EB_OK);
+    assert_int_equal(eb_file_read_own(path, 4, &b, &mode, NULL), EB_OK);
+    assert_true(S_ISREG(mode));
+    assert_int_equal(mode & 07777, 0640);
+    assert_string_equal(b.p, "text");
+    assert_int_equal(eb_file_read_own(path, 3, &b, &mode, NULL), EB_E_TOO_LARGE);
+    struct eb_err err = {0};
+    assert_int_equal(eb_file_read_own(folder, 10, &b, &mode, &err), EB_E_IO);
+    assert_non_null(strstr(err.text, "a folder, not a file"));
+    err = (struct eb_err){0};
+    assert_int_equal(symlink(path, temp), 0);
+    assert_int_equal(eb_file_read_own(temp, 10, &b, &mode, &err), EB_E_IO);
+    assert_non_null(strstr(err.text, "a symbolic link, not a file"));
+    assert_int_equal(unlink(temp), 0);
+    err = (struct eb_err){0};
+    assert_int_equal(mkfifo(temp, 0600), 0); /* nobody writes to it */
+    assert_int_equal(eb_file_read_own(temp, 10, &b, &mode, &err), EB_E_IO);
+    assert_non_null(strstr(err.text, "no regular file"));
+    assert_int_equal(unlink(temp), 0);
+}
+
 static void secrets(void **state) {
     (void)state;
     static const struct {
@@ -142,6 +212,7 @@ int main(void) {
         cmocka_unit_test(writes_and_reads),       cmocka_unit_test(limits),
         cmocka_unit_test(failures_name_the_path), cmocka_unit_test(a_failed_write_leaves_the_old_file),
         cmocka_unit_test(leftovers_do_no_harm),   cmocka_unit_test(secrets),
+        cmocka_unit_test(the_folder_is_synced),   cmocka_unit_test(its_own_files_only),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

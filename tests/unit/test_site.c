@@ -354,7 +354,8 @@ static void placement_defaults(void **state) {
 static void reads_a_placement(void **state) {
     (void)state;
     eb_auto_findings struct eb_findings f = {0};
-    EB_CLEANUP(eb_site_freep) struct eb_site *s = load_good(HEAD_CSC "mqttStreams: {replicas: 3}}}");
+    EB_CLEANUP(eb_site_freep)
+    struct eb_site *s = load_good(HEAD_CSC "mqttStreams: {replicas: 3, maxBytes: 1048576}}}");
     EB_CLEANUP(eb_placement_freep) struct eb_placement *p = NULL;
     EB_CLEANUP(eb_doc_freep) struct eb_doc *doc = NULL;
     static const char text[] = "servers:\n"
@@ -369,7 +370,7 @@ static void reads_a_placement(void **state) {
                                "authTimeout: 7\n"
                                "xkey: false\n"
                                "debug: true\n"
-                               "jetstream: {maxMemory: 0, maxFile: 1048576}\n";
+                               "jetstream: {maxMemory: 0, maxFile: 5592408}\n";
     assert_int_equal(eb_doc_from(eb_str(text), "p.yaml", &doc, NULL), EB_OK);
     assert_int_equal(eb_placement_load(doc, s, &p, &f), EB_OK);
     assert_int_equal(f.n, 0);
@@ -388,7 +389,9 @@ static void reads_a_placement(void **state) {
     assert_false(p->xkey);
     assert_true(p->debug);
     assert_int_equal(p->js_max_memory, 0);
-    assert_int_equal(p->js_max_file, 1048576);
+    assert_int_equal(p->js_max_file, 5592408); /* 4/3 of four streams, in quarters */
+    assert_int_equal(eb_placement_data_bytes(p, false), 3 * 4194306);
+    assert_int_equal(eb_placement_data_bytes(p, true), 0);
 }
 
 int main(void) {
