@@ -1,15 +1,12 @@
 #include "jetstream.h"
 
-#include <errno.h>
-#include <netdb.h>
-#include <poll.h>
 #include <sodium.h>
 #include <stdio.h>
-#include <sys/socket.h>
 
 #include "base/json.h"
 #include "base/num.h"
-#include "nkey/nkey.h"
+#include "base/utf8.h"
+#include "nkey/nats_nonce.h"
 
 #define ANSWER_MAX ((size_t)16 << 20)
 enum {
@@ -22,8 +19,11 @@ enum {
     REBUILD_MS = 500,
     LIBRARY_END_MS = 1000,
     URLS_MAX = 32,
-    HELLO_MAX = 64 << 10, /* bytes of the server's first line */
+    URL_MAX = 512,
+    ID_MAX = 64,
     TROUBLE_MAX = 240,
+    LIBRARY_WORDS_MAX = 160, /* bytes of what nats.c and the server say that are repeated */
+    SERVER_WORDS_MAX = 180,
 };
 
 struct eb_js {
@@ -34,25 +34,6 @@ struct eb_js {
     int64_t rebuilt_ms;
     char trouble[TROUBLE_MAX];
 };
-
-int64_t eb_js_mono_ms(void) {
-    struct timespec t = {0};
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
-static natsStatus sign_nonce(char **error, unsigned char **signature, int *length, const char *nonce,
-                             void *ctx) {
-    (void)error;
-    unsigned char *sig = malloc(EB_NKEY_SIG_LEN); /* nats.c frees it */
-    if (!sig || eb_nkey_sign(ctx, eb_str(nonce), sig) != EB_OK) {
-        free(sig);
-        return NATS_NO_MEMORY;
-    }
-    *signature = sig;
-    *length = EB_NKEY_SIG_LEN;
-    return NATS_OK;
-}
 
 static int64_t reconnect_delay(natsConnection *nc, int attempts, void *ctx) {
     (void)nc;
@@ -103,7 +84,7 @@ static enum eb_rc set_options(natsOptions *o, struct eb_js *js, struct eb_nkey *
     if (rc != EB_OK)
         return rc;
     natsStatus s = natsOptions_SetName(o, js->opt.name);
-    s = s ? s : natsOptions_SetNKey(o, eb_nkey_public(key), sign_nonce, key);
+    s = s ? s : natsOptions_SetNKey(o, eb_nkey_public(key), eb_nkey_sign_nonce, key);
     s = s ? s : natsOptions_SetTimeout(o, CONNECT_TIMEOUT_MS);
     s = s ? s : natsOptions_SetAllowReconnect(o, true);
     s = s ? s : natsOptions_SetMaxReconnect(o, -1);
@@ -158,7 +139,8 @@ void eb_js_library_end(void) {
 }
 
 static void note_trouble(struct eb_js *js, const char *text) {
-    (void)snprintf(js->trouble, sizeof js->trouble, "%s", text ? text : "");
+    struct eb_str words = eb_utf8_cut(eb_str(text), sizeof js->trouble - 1);
+    (void)snprintf(js->trouble, sizeof js->trouble, "%.*s", EB_STR_ARG(words));
 }
 
 /* Connects once, waiting; where the server does not answer, the next call tries again. */
@@ -179,11 +161,11 @@ static void build(struct eb_js *js) {
         js->trouble[0] = '\0';
         return;
     }
-    const char *more = nats_GetLastError(NULL);
+    struct eb_str more = eb_utf8_cut(eb_str(nats_GetLastError(NULL)), LIBRARY_WORDS_MAX);
     eb_auto_buf struct eb_buf text = {0};
     eb_buf_z(&text, natsStatus_GetText(s));
-    if (more && *more)
-        eb_buf_printf(&text, " (%.160s)", more);
+    if (more.n)
+        eb_buf_printf(&text, " (%.*s)", EB_STR_ARG(more));
     if (s == NATS_CONNECTION_AUTH_FAILED || s == NATS_NOT_PERMITTED)
         eb_buf_z(&text, "; is this seed that of the site's user nats-streams, and does auth_users list it?");
     note_trouble(js, text.p);
@@ -199,7 +181,7 @@ bool eb_js_up(struct eb_js *js) {
         note_trouble(js, text && *text ? text : "the connection was lost");
         return false;
     }
-    int64_t now = eb_js_mono_ms();
+    int64_t now = eb_mono_ms();
     if (js->rebuilt_ms && now - js->rebuilt_ms < REBUILD_MS)
         return false;
     js->rebuilt_ms = now;
@@ -223,6 +205,11 @@ static void msgp(natsMsg **m) {
     natsMsg_Destroy(*m);
 }
 
+/* The server's words for "not now": a cluster elects, or has too few of its servers. */
+static bool passes(int code) {
+    return code == 10008 || code == 10009 || code == 10005;
+}
+
 static enum eb_rc answer_of(natsMsg *msg, const char *name, json_t **ret, int *ret_code,
                             struct eb_err *reterr) {
     eb_auto_json json_t *root = NULL;
@@ -234,9 +221,10 @@ static enum eb_rc answer_of(natsMsg *msg, const char *name, json_t **ret, int *r
     }
     const json_t *error = json_object_get(root, "error");
     if (error) {
-        const char *words = json_string_value(json_object_get(error, "description"));
+        struct eb_str words = eb_utf8_cut(eb_json_str(error, "description"), SERVER_WORDS_MAX);
         *ret_code = (int)json_integer_value(json_object_get(error, "err_code"));
-        return EB_FAIL(reterr, EB_E_INVALID, "the server says: %.180s (%d)", words ? words : "no", *ret_code);
+        return EB_FAIL(reterr, passes(*ret_code) ? EB_E_IO : EB_E_INVALID, "the server says: %.*s (%d)",
+                       EB_STR_ARG(words), *ret_code);
     }
     *ret = EB_TAKE(root);
     return EB_OK;
@@ -270,99 +258,22 @@ enum eb_rc eb_js_ask(struct eb_js *js, const char *name, const json_t *body, int
     return answer_of(msg, name, ret, code, reterr);
 }
 
-/* --- the server's first line -----------------------------------------------------------------------------
- */
-
-static void addressesp(struct addrinfo **a) {
-    if (*a)
-        freeaddrinfo(*a);
+uint64_t eb_js_session(const struct eb_js *js) {
+    natsStatistics *stats = NULL;
+    uint64_t again = UINT32_MAX; /* where it cannot be known, it is another one */
+    if (js->nc && natsStatistics_Create(&stats) == NATS_OK &&
+        natsConnection_GetStats(js->nc, stats) == NATS_OK)
+        (void)natsStatistics_GetCounts(stats, NULL, NULL, NULL, NULL, &again);
+    natsStatistics_Destroy(stats);
+    return (uint64_t)js->generation << 32 | (again & UINT32_MAX);
 }
 
-/* Cuts user, host and port out of "nats://user:password@host:port"; the text is changed. */
-static bool split_url(char *url, char **ret_host, char **ret_port) {
-    char *host = strstr(url, "://");
-    host = host ? host + 3 : url;
-    char *at = strrchr(host, '@');
-    host = at ? at + 1 : host;
-    char *slash = strchr(host, '/');
-    if (slash)
-        *slash = '\0';
-    char *colon = strrchr(host, ':');
-    if (!colon)
-        return false;
-    *colon = '\0';
-    *ret_port = colon + 1;
-    size_t n = strlen(host);
-    if (n > 1 && host[0] == '[' && host[n - 1] == ']') {
-        host[n - 1] = '\0';
-        host++;
-    }
-    *ret_host = host;
-    return true;
-}
-
-static int dial(const char *host, const char *port) {
-    EB_CLEANUP(addressesp) struct addrinfo *list = NULL;
-    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
-    if (getaddrinfo(host, port, &hints, &list) != 0)
-        return -1;
-    for (const struct addrinfo *a = list; a; a = a->ai_next) {
-        eb_auto_fd int fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-        if (fd < 0 || (connect(fd, a->ai_addr, a->ai_addrlen) != 0 && errno != EINPROGRESS))
-            continue;
-        int taken = fd;
-        fd = -1;
-        return taken;
-    }
-    return -1;
-}
-
-/* The line up to its end; false where none comes in time. */
-static bool read_line(int fd, struct eb_buf *to) {
-    int64_t until = eb_js_mono_ms() + CONNECT_TIMEOUT_MS;
-    for (;;) {
-        struct pollfd p = {.fd = fd, .events = POLLIN};
-        int64_t left = until - eb_js_mono_ms();
-        if (left <= 0 || poll(&p, 1, (int)left) <= 0)
-            return false;
-        char bytes[4096];
-        ssize_t n = recv(fd, bytes, sizeof bytes, 0);
-        if (n <= 0 || to->n + (size_t)n > HELLO_MAX)
-            return false;
-        eb_buf_add(to, bytes, (size_t)n);
-        if (memchr(bytes, '\n', (size_t)n))
-            return eb_buf_ok(to);
-    }
-}
-
-static void copy_text(char *to, size_t size, struct eb_str s) {
-    (void)snprintf(to, size, "%.*s", EB_STR_ARG(s));
-}
-
-enum eb_rc eb_js_server(struct eb_js *js, struct eb_js_server *ret, struct eb_err *reterr) {
-    char url[512] = "", *host = NULL, *port = NULL;
-    eb_auto_buf struct eb_buf line = {0};
-    eb_auto_json json_t *info = NULL;
+enum eb_rc eb_js_server(struct eb_js *js, struct eb_hello *ret, struct eb_err *reterr) {
+    char url[URL_MAX] = "", id[ID_MAX] = "";
     if (!js->nc || natsConnection_GetConnectedUrl(js->nc, url, sizeof url) != NATS_OK ||
-        !split_url(url, &host, &port))
+        natsConnection_GetConnectedServerId(js->nc, id, sizeof id) != NATS_OK)
         return EB_FAIL(reterr, EB_E_IO, "not connected");
-    eb_auto_fd int fd = dial(host, port);
-    if (fd < 0 || !read_line(fd, &line))
-        return EB_FAIL(reterr, EB_E_IO, "%s:%s does not say which version it is", host, port);
-    struct eb_str text = eb_buf_get(&line);
-    struct eb_str json = eb_str_cut(&text, '\n');
-    if (!eb_str_starts(json, EB_STR("INFO ")))
-        return EB_FAIL(reterr, EB_E_IO, "%s:%s is no NATS server", host, port);
-    json = eb_str_trim(eb_str_n(json.p + 5, json.n - 5));
-    enum eb_rc rc = eb_json_object(json, HELLO_MAX, &info, reterr);
-    if (rc != EB_OK)
-        return rc;
-    copy_text(ret->name, sizeof ret->name, eb_json_str(info, "server_name"));
-    copy_text(ret->version, sizeof ret->version, eb_json_str(info, "version"));
-    /* a single server with leaf remotes calls itself a cluster by its own name */
-    struct eb_str cluster = eb_json_str(info, "cluster");
-    ret->clustered = cluster.n > 0 && !eb_str_eq(cluster, eb_json_str(info, "server_name"));
-    return EB_OK;
+    return eb_hello_ask(url, id, ret, reterr);
 }
 
 bool eb_js_version_at_least(const char *version, unsigned major, unsigned minor) {

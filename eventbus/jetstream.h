@@ -12,6 +12,8 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "clock.h"
+#include "hello.h"
 
 struct eb_js_options {
     const char *urls;      /* with commas between them; borrowed */
@@ -38,6 +40,9 @@ bool eb_js_up(struct eb_js *js);
 const char *eb_js_trouble(struct eb_js *js);
 /* Grows with each connection that was built anew: subscriptions of an older one are dead. */
 unsigned eb_js_generation(const struct eb_js *js);
+/* Another number after each connection that was made, also where nats.c made it by itself: who answers now
+ * may be another server. */
+uint64_t eb_js_session(const struct eb_js *js);
 /* Lent, never NULL after eb_js_up was true. */
 natsConnection *eb_js_connection(struct eb_js *js);
 
@@ -46,24 +51,16 @@ enum { EB_JS_NO_ANSWER = 1, EB_JS_STREAM_MISSING = 10059, EB_JS_STREAM_EXISTS = 
 
 /*
  * Asks $JS.API.<name>, `STREAM.INFO.$MQTT_msgs` for example; body NULL = empty. EB_OK with the answer (a new
- * reference). EB_E_IO: nobody answered in time; EB_E_INVALID: refused, with the server's words. *ret_code
- * (NULL allowed): 0, EB_JS_NO_ANSWER, or the server's err_code.
+ * reference). EB_E_IO: nobody answered in time, or JetStream cannot just now; EB_E_INVALID: refused, with the
+ * server's words; EB_E_MALFORMED: no answer of JetStream. *ret_code (NULL allowed): 0, EB_JS_NO_ANSWER, or
+ * the server's err_code.
  */
 EB_MUSTCHECK enum eb_rc eb_js_ask(struct eb_js *js, const char *name, const json_t *body, int64_t timeout_ms,
                                   json_t **ret, int *ret_code, struct eb_err *reterr);
 
-/* What the server says of itself to whoever connects. */
-struct eb_js_server {
-    char name[128];
-    char version[48];
-    bool clustered;
-};
-/* Asks the server that is connected, over a connection of its own. EB_E_IO. */
-EB_MUSTCHECK enum eb_rc eb_js_server(struct eb_js *js, struct eb_js_server *ret, struct eb_err *reterr);
+/* What the server that is connected says of itself, asked over a connection of its own. EB_E_IO. */
+EB_MUSTCHECK enum eb_rc eb_js_server(struct eb_js *js, struct eb_hello *ret, struct eb_err *reterr);
 /* True where version ("2.15.2", "v2.14.0-RC.1") is at least major.minor. */
 bool eb_js_version_at_least(const char *version, unsigned major, unsigned minor);
-
-/* Milliseconds of a clock that never jumps. */
-int64_t eb_js_mono_ms(void);
 
 #endif

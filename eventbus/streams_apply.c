@@ -30,41 +30,66 @@ struct todo {
     struct eb_stream_changes changes;
 };
 
-static void todos_done(struct todo (*t)[EB_STREAMS_N]) {
-    for (size_t i = 0; i < EB_STREAMS_N; i++) {
-        json_decref((*t)[i].info);
-        eb_stream_changes_done(&(*t)[i].changes);
-    }
+static void forget(struct todo *t) {
+    json_decref(t->info);
+    t->info = NULL;
+    eb_stream_changes_done(&t->changes);
 }
 
-static enum eb_rc look(struct eb_js *js, struct todo *t, int64_t until, struct eb_err *reterr) {
+static void todos_done(struct todo (*t)[EB_STREAMS_N]) {
+    for (size_t i = 0; i < EB_STREAMS_N; i++)
+        forget(&(*t)[i]);
+}
+
+/* The command's run. */
+struct run {
+    const struct eb_command *command;
+    struct eb_js *js;
+    const struct eb_plan *plan;
+    struct eb_hello server;
+    uint64_t session; /* of the connection whose server has been proved to be this site's */
+    int64_t until_ms;
+    bool shrink, dry;
+};
+
+/* Waits for the server, and proves that it is this site's. */
+static enum eb_rc prove(struct run *r, struct eb_err *reterr) {
+    int64_t left = r->until_ms - eb_mono_ms();
+    enum eb_rc rc = eb_streams_ready(r->js, r->plan, left > 0 ? left : 0, &r->server, reterr);
+    r->session = eb_js_session(r->js);
+    return rc;
+}
+
+/* Looks at the stream as it is now, and what it needs. */
+static enum eb_rc look(struct run *r, struct todo *t, struct eb_err *reterr) {
     for (;;) {
         struct eb_err err = {0};
-        enum eb_rc rc = eb_streams_info(js, t->name, ASK_MS, &t->info, &err);
+        enum eb_rc rc = eb_js_session(r->js) == r->session ? EB_OK : prove(r, &err);
+        forget(t);
+        rc = rc == EB_OK ? eb_streams_info(r->js, r->plan->site, t->name, ASK_MS, &t->info, &err) : rc;
         if (rc == EB_OK && t->info)
             rc = eb_stream_compare(t->wanted, t->info, eb_streams_now_ns(), &t->changes);
         if (rc == EB_OK)
             return EB_OK;
-        if (eb_js_mono_ms() >= until) /* a cluster may still be electing */
+        if (rc == EB_E_MALFORMED)
+            (void)EB_FAIL(&err, rc, "%s: the answer to STREAM.INFO cannot be read", t->name);
+        if (rc != EB_E_IO || eb_mono_ms() >= r->until_ms) /* a cluster may still be electing */
             return EB_FAIL(reterr, rc, "%s", eb_err_text(&err, rc));
         eb_streams_sleep(SETTLE_MS);
     }
 }
 
 /* Says what may not be done; true where there is nothing such. */
-static bool all_allowed(const struct eb_command *c, const struct todo *todos, bool shrink) {
+static bool is_allowed(const struct run *r, const struct todo *t) {
     bool ok = true;
-    for (size_t i = 0; i < EB_STREAMS_N; i++)
-        for (size_t j = 0; j < todos[i].changes.n; j++) {
-            const struct eb_stream_change *one = &todos[i].changes.items[j];
-            if (one->kind == EB_CHANGE_PLAIN || (one->kind == EB_CHANGE_LOSES && shrink))
-                continue;
-            eb_say(c, "%s: %s: %s -> %s is refused: %s", todos[i].name, one->field, one->from, one->to,
-                   one->why);
-            ok = false;
-        }
-    if (!ok)
-        eb_say(c, "nothing was changed, in no stream");
+    for (size_t i = 0; i < t->changes.n; i++) {
+        const struct eb_stream_change *one = &t->changes.items[i];
+        if (one->kind == EB_CHANGE_PLAIN || (one->kind == EB_CHANGE_LOSES && r->shrink))
+            continue;
+        eb_say(r->command, "%s: %s: %s -> %s is refused: %s", t->name, one->field, one->from, one->to,
+               one->why);
+        ok = false;
+    }
     return ok;
 }
 
@@ -128,53 +153,97 @@ static enum eb_rc check_room(struct eb_js *js, const struct todo *todos, struct 
     return EB_OK;
 }
 
-/* Creates or updates. A stream that appears meanwhile (an MQTT login makes its own) is compared and updated.
- */
-static enum eb_rc apply(struct eb_js *js, struct todo *t, int64_t until, struct eb_err *reterr) {
+/* Asks for the stream as it should be. */
+static enum eb_rc ask_for(struct run *r, struct todo *t, int *ret_code, struct eb_err *reterr) {
     eb_auto_json json_t *config = t->info ? eb_stream_updated(t->wanted, t->info) : json_deep_copy(t->wanted);
+    eb_auto_json json_t *answer = NULL;
     eb_auto_buf struct eb_buf subject = {0};
     eb_buf_printf(&subject, "STREAM.%s.%s", t->info ? "UPDATE" : "CREATE", t->name);
     if (!config || !eb_buf_ok(&subject))
         return EB_FAIL(reterr, EB_E_NOMEM, "out of memory");
+    return eb_js_ask(r->js, subject.p, config, ASK_MS, &answer, ret_code, reterr);
+}
+
+enum outcome { UNCHANGED, UPDATED, CREATED, REFUSED };
+
+/*
+ * Makes the stream what it should be. It is looked at and judged again just before each attempt: others may
+ * have changed it since, an MQTT login may have made it, and a request without an answer may have been
+ * carried out.
+ */
+static enum eb_rc apply(struct run *r, struct todo *t, enum outcome *ret, struct eb_err *reterr) {
+    enum outcome asked = UNCHANGED;
     for (;;) {
-        eb_auto_json json_t *answer = NULL;
         struct eb_err err = {0};
+        struct todo now = {.wanted = t->wanted, .name = t->name};
         int code = 0;
-        enum eb_rc rc = eb_js_ask(js, subject.p, config, ASK_MS, &answer, &code, &err);
-        if (rc == EB_OK)
-            return EB_OK;
-        bool temporary = code == EB_JS_NO_ANSWER || code == 10008 || code == 10009 || code == 10005;
-        if (temporary && eb_js_mono_ms() < until) {
-            eb_streams_sleep(SETTLE_MS);
-            continue;
+        enum eb_rc rc = look(r, &now, reterr);
+        if (rc != EB_OK) {
+            forget(&now);
+            return rc;
         }
-        return EB_FAIL(reterr, rc, "%s: %s%s%s", t->name, eb_err_text(&err, rc), hint(code),
-                       code == EB_JS_STREAM_EXISTS ? "; somebody made it just now: run this again" : "");
+        bool right = now.info && !now.changes.n;
+        if (right && asked != UNCHANGED) { /* what an earlier attempt changed is still to be told */
+            forget(&now);
+        } else {
+            forget(t);
+            *t = now;
+        }
+        if (right) {
+            *ret = asked;
+            return EB_OK;
+        }
+        if (!is_allowed(r, t)) {
+            *ret = REFUSED;
+            return EB_OK;
+        }
+        asked = t->info ? UPDATED : CREATED;
+        rc = ask_for(r, t, &code, &err);
+        if (rc == EB_OK) {
+            *ret = asked;
+            return EB_OK;
+        }
+        bool again = rc == EB_E_IO || code == EB_JS_STREAM_EXISTS;
+        if (!again || eb_mono_ms() >= r->until_ms)
+            return EB_FAIL(reterr, rc, "%s: %s%s", t->name, eb_err_text(&err, rc), hint(code));
+        eb_streams_sleep(SETTLE_MS);
     }
 }
 
-static bool apply_all(const struct eb_command *c, struct eb_js *js, struct todo *todos, bool dry,
-                      int64_t until) {
+static void say_how_far(const struct run *r, size_t changed) {
+    eb_say(r->command, changed
+                           ? "the streams told above were changed before; run this again when it is mended"
+                           : "nothing was changed, in no stream");
+}
+
+static bool apply_all(struct run *r, struct todo *todos) {
+    static const char *const words[] = {
+        [UNCHANGED] = "unchanged", [UPDATED] = "updated", [CREATED] = "created"};
     size_t changed = 0;
     for (size_t i = 0; i < EB_STREAMS_N; i++) {
-        struct todo *t = &todos[i];
         struct eb_err err = {0};
-        bool needed = !t->info || t->changes.n;
-        enum eb_rc rc = needed && !dry ? apply(js, t, until, &err) : EB_OK;
-        if (rc != EB_OK) {
-            eb_say(c, "%s", eb_err_text(&err, rc));
-            eb_say(c, changed ? "the streams told above were changed before; run this again when it is mended"
-                              : "nothing was changed, in no stream");
+        enum outcome outcome = UNCHANGED;
+        enum eb_rc rc = apply(r, &todos[i], &outcome, &err);
+        if (rc != EB_OK)
+            eb_say(r->command, "%s", eb_err_text(&err, rc));
+        if (rc != EB_OK || outcome == REFUSED) {
+            say_how_far(r, changed);
             return false;
         }
-        changed += needed && !dry;
-        if (!tell(c, t,
-                  !needed   ? "unchanged"
-                  : t->info ? dry ? "would be updated" : "updated"
-                  : dry     ? "would be created"
-                            : "created"))
+        changed += outcome != UNCHANGED;
+        if (!tell(r->command, &todos[i], words[outcome]))
             return false;
     }
+    return true;
+}
+
+static bool tell_all(const struct run *r, const struct todo *todos) {
+    for (size_t i = 0; i < EB_STREAMS_N; i++)
+        if (!tell(r->command, &todos[i],
+                  !todos[i].info           ? "would be created"
+                  : todos[i].changes.n > 0 ? "would be updated"
+                                           : "unchanged"))
+            return false;
     return true;
 }
 
@@ -183,29 +252,32 @@ static int work(const struct eb_command *c, const struct eb_args *args, struct e
     int64_t wait_ms = 0;
     if (!eb_streams_wait(c, "wait", args->value[OPT_WAIT], WAIT_MS, &wait_ms))
         return EB_EXIT_USAGE;
-    int64_t until = eb_js_mono_ms() + wait_ms;
     EB_CLEANUP(todos_done) struct todo todos[EB_STREAMS_N] = {0};
-    struct eb_js_server server = {0};
+    struct run r = {.command = c,
+                    .js = js,
+                    .plan = plan,
+                    .until_ms = eb_mono_ms() + wait_ms,
+                    .shrink = args->value[OPT_SHRINK] != NULL,
+                    .dry = args->value[OPT_DRY_RUN] != NULL};
     struct eb_err err = {0};
-    enum eb_rc rc = eb_streams_ready(js, plan, wait_ms, &server, &err);
+    bool ok = true;
+    enum eb_rc rc = prove(&r, &err);
     for (size_t i = 0; rc == EB_OK && i < EB_STREAMS_N; i++) {
         todos[i].wanted = json_array_get(plan->streams, i);
         todos[i].name = json_string_value(json_object_get(todos[i].wanted, "name"));
-        rc = look(js, &todos[i], until, &err);
+        rc = look(&r, &todos[i], &err);
     }
-    if (rc != EB_OK) {
+    for (size_t i = 0; rc == EB_OK && i < EB_STREAMS_N; i++)
+        ok = is_allowed(&r, &todos[i]) && ok;
+    if (rc == EB_OK && ok && !r.server.clustered)
+        rc = check_room(js, todos, &err);
+    if (rc != EB_OK)
         eb_say(c, "%s", eb_err_text(&err, rc));
+    if (rc != EB_OK || !ok) {
+        say_how_far(&r, 0);
         return EB_EXIT_FAILED;
     }
-    if (!all_allowed(c, todos, args->value[OPT_SHRINK] != NULL))
-        return EB_EXIT_FAILED;
-    rc = server.clustered ? EB_OK : check_room(js, todos, &err);
-    if (rc != EB_OK) {
-        eb_say(c, "%s", eb_err_text(&err, rc));
-        eb_say(c, "nothing was changed, in no stream");
-        return EB_EXIT_FAILED;
-    }
-    return apply_all(c, js, todos, args->value[OPT_DRY_RUN] != NULL, until) ? EB_EXIT_OK : EB_EXIT_FAILED;
+    return (r.dry ? tell_all(&r, todos) : apply_all(&r, todos)) ? EB_EXIT_OK : EB_EXIT_FAILED;
 }
 
 static int run(const struct eb_command *c, const struct eb_args *args) {

@@ -5,6 +5,7 @@
 
 #include "base/json.h"
 #include "base/num.h"
+#include "base/utf8.h"
 #include "say.h"
 
 enum {
@@ -13,6 +14,8 @@ enum {
     /* The stored layer rests on js_ack_fc_v2 and js_api_reply_v2. */
     SERVER_MAJOR = 2,
     SERVER_MINOR = 14,
+    SHOWN_MAX = 40,
+    DOMAIN_MAX = 64, /* bytes of a server's word that are repeated */
 };
 
 int64_t eb_streams_now_ns(void) {
@@ -104,28 +107,38 @@ bool eb_streams_wait(const struct eb_command *c, const char *name, const char *v
                      int64_t *ret_ms) {
     int64_t ns = fallback_ms * 1000000;
     if (value && eb_num_duration(eb_str(value), &ns) != EB_OK) {
-        eb_say(c, "--%s %.40s is no duration: write 30s or 2m", name, value);
+        struct eb_str shown = eb_utf8_cut(eb_str(value), SHOWN_MAX);
+        eb_say(c, "--%s %.*s is no duration: write 30s or 2m", name, EB_STR_ARG(shown));
         return false;
     }
     *ret_ms = ns / 1000000;
     return true;
 }
 
-static enum eb_rc prove(const struct eb_plan *plan, const struct eb_js_server *server, const json_t *info,
+/* An answer to INFO or STREAM.INFO comes from the site's own JetStream: EB_E_INVALID else. */
+static enum eb_rc of_site(const struct eb_site *site, const json_t *answer, struct eb_err *reterr) {
+    struct eb_str domain = eb_json_str(answer, "domain");
+    if (eb_str_eq(domain, site->domain))
+        return EB_OK;
+    domain = eb_utf8_cut(domain, DOMAIN_MAX);
+    return EB_FAIL(reterr, EB_E_INVALID,
+                   "the JetStream that answers has the domain \"%.*s\", but the document is of the site "
+                   "%.*s, whose domain "
+                   "is %.*s: is --server another site's?",
+                   EB_STR_ARG(domain), EB_STR_ARG(site->name), EB_STR_ARG(site->domain));
+}
+
+static enum eb_rc prove(const struct eb_plan *plan, const struct eb_hello *server, const json_t *info,
                         struct eb_err *reterr) {
     const struct eb_site *site = plan->site;
-    struct eb_str domain = eb_json_str(info, "domain");
     if (plan->sources_n && !eb_js_version_at_least(server->version, SERVER_MAJOR, SERVER_MINOR))
         return EB_FAIL(
             reterr, EB_E_INVALID,
             "server %s is nats-server %s: what is stored crosses between sites from %d.%d on; upgrade it",
             server->name, server->version, SERVER_MAJOR, SERVER_MINOR);
-    if (!eb_str_eq(domain, site->domain))
-        return EB_FAIL(
-            reterr, EB_E_INVALID,
-            "the JetStream of server %s has the domain \"%.*s\", but the document is of the site %.*s, whose "
-            "domain is %.*s: is --server another site's?",
-            server->name, EB_STR_ARG(domain), EB_STR_ARG(site->name), EB_STR_ARG(site->domain));
+    enum eb_rc rc = of_site(site, info, reterr);
+    if (rc != EB_OK)
+        return rc;
     if (site->streams_replicas > 1 && !server->clustered)
         return EB_FAIL(reterr, EB_E_INVALID,
                        "the document wants %u replicas, but server %s is not in a cluster: write "
@@ -135,8 +148,8 @@ static enum eb_rc prove(const struct eb_plan *plan, const struct eb_js_server *s
 }
 
 enum eb_rc eb_streams_ready(struct eb_js *js, const struct eb_plan *plan, int64_t wait_ms,
-                            struct eb_js_server *ret, struct eb_err *reterr) {
-    int64_t until = eb_js_mono_ms() + wait_ms;
+                            struct eb_hello *ret, struct eb_err *reterr) {
+    int64_t until = eb_mono_ms() + wait_ms;
     for (;;) {
         eb_auto_json json_t *info = NULL;
         struct eb_err err = {0};
@@ -151,15 +164,15 @@ enum eb_rc eb_streams_ready(struct eb_js *js, const struct eb_plan *plan, int64_
         }
         if (rc == EB_OK)
             return prove(plan, ret, info, reterr);
-        int64_t left = until - eb_js_mono_ms();
-        if (left <= 0)
+        int64_t left = until - eb_mono_ms();
+        if (left <= 0 || rc == EB_E_MALFORMED)
             return EB_FAIL(reterr, rc, "%s", eb_err_text(&err, rc));
         eb_streams_sleep(left < RETRY_MS ? left : RETRY_MS);
     }
 }
 
-enum eb_rc eb_streams_info(struct eb_js *js, const char *stream, int64_t timeout_ms, json_t **ret,
-                           struct eb_err *reterr) {
+enum eb_rc eb_streams_info(struct eb_js *js, const struct eb_site *site, const char *stream,
+                           int64_t timeout_ms, json_t **ret, struct eb_err *reterr) {
     eb_auto_buf struct eb_buf name = {0};
     struct eb_err err = {0};
     int code = 0;
@@ -168,6 +181,10 @@ enum eb_rc eb_streams_info(struct eb_js *js, const char *stream, int64_t timeout
     if (code == EB_JS_STREAM_MISSING) {
         *ret = NULL;
         return EB_OK;
+    }
+    if (rc == EB_OK && (rc = of_site(site, *ret, &err)) != EB_OK) {
+        json_decref(*ret);
+        *ret = NULL;
     }
     return rc == EB_OK ? EB_OK : EB_FAIL(reterr, rc, "%s: %s", stream, eb_err_text(&err, rc));
 }

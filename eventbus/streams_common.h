@@ -49,10 +49,14 @@ bool eb_streams_wait(const struct eb_command *c, const char *name, const char *v
  * EB_E_IO, EB_E_INVALID.
  */
 EB_MUSTCHECK enum eb_rc eb_streams_ready(struct eb_js *js, const struct eb_plan *plan, int64_t wait_ms,
-                                         struct eb_js_server *ret, struct eb_err *reterr);
-/* STREAM.INFO; EB_OK with *ret NULL where there is no such stream. */
-EB_MUSTCHECK enum eb_rc eb_streams_info(struct eb_js *js, const char *stream, int64_t timeout_ms,
-                                        json_t **ret, struct eb_err *reterr);
+                                         struct eb_hello *ret, struct eb_err *reterr);
+/*
+ * STREAM.INFO; EB_OK with *ret NULL where there is no such stream. The answer is of the site's own JetStream:
+ * a connection that came back may lead elsewhere. EB_E_IO nobody answered, EB_E_INVALID the server refuses or
+ * is another site's, EB_E_MALFORMED.
+ */
+EB_MUSTCHECK enum eb_rc eb_streams_info(struct eb_js *js, const struct eb_site *site, const char *stream,
+                                        int64_t timeout_ms, json_t **ret, struct eb_err *reterr);
 
 int64_t eb_streams_now_ns(void); /* since the epoch */
 void eb_streams_sleep(int64_t ms);

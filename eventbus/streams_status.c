@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "base/utf8.h"
 #include "probe.h"
 #include "say.h"
 #include "streams_common.h"
@@ -16,7 +17,7 @@ static const struct eb_option options[] = {
     {NULL, NULL, NULL},
 };
 
-enum { WAIT_MS = 5000, ASK_MS = 3000, STEP_MS = 10 };
+enum { WAIT_MS = 5000, ASK_MS = 3000, STEP_MS = 10, SERVER_WORDS_MAX = 120 };
 
 /* What was found, as the JSON that --json prints: {site, server, version, ok, streams[], sources[],
  * problems[]}. */
@@ -26,6 +27,7 @@ struct report {
     json_t *streams, *sources, *problems; /* borrowed from root */
     json_t *info[EB_STREAMS_N];
     struct eb_source_view view[EB_STREAMS_N];
+    bool failed; /* out of memory: a problem is missing */
 };
 
 static void report_done(struct report *r) {
@@ -43,7 +45,8 @@ static void problem(struct report *r, const char *fmt, ...) {
     va_start(ap, fmt);
     eb_buf_vprintf(&text, fmt, ap);
     va_end(ap);
-    (void)json_array_append_new(r->problems, json_stringn_nocheck(text.p ? text.p : "", text.n));
+    if (!eb_buf_ok(&text) || json_array_append_new(r->problems, json_stringn(text.p, text.n)) != 0)
+        r->failed = true;
 }
 
 static json_int_t number(const json_t *o, const char *a, const char *b) {
@@ -69,7 +72,7 @@ static enum eb_rc look_at_streams(struct report *r, struct eb_js *js, struct eb_
     for (size_t i = 0; i < EB_STREAMS_N; i++) {
         const json_t *wanted = json_array_get(r->plan->streams, i);
         const char *name = json_string_value(json_object_get(wanted, "name")), *state = "missing";
-        enum eb_rc rc = eb_streams_info(js, name, ASK_MS, &r->info[i], reterr);
+        enum eb_rc rc = eb_streams_info(js, r->plan->site, name, ASK_MS, &r->info[i], reterr);
         if (rc != EB_OK)
             return rc;
         if (r->info[i] && eb_source_view(r->info[i], &r->view[i]) != EB_OK)
@@ -108,15 +111,15 @@ static size_t place_of(const struct report *r, const char *stream) {
 static void ask_far_ends(const struct report *r, struct eb_js *js, bool *answered) {
     size_t n = r->plan->sources_n, left = n;
     struct eb_probe **probes = calloc(n + 1, sizeof *probes);
-    int64_t from = eb_js_mono_ms();
+    int64_t from = eb_mono_ms();
     for (size_t i = 0; probes && i < n; i++)
         if (eb_probe_new(js, &r->plan->sources[i], i, &probes[i], NULL) == EB_OK)
-            eb_probe_send(probes[i], eb_js_mono_ms());
-    while (probes && left && eb_js_mono_ms() - from < EB_PROBE_MS) {
+            eb_probe_send(probes[i], eb_mono_ms());
+    while (probes && left && eb_mono_ms() - from < EB_PROBE_MS) {
         eb_streams_sleep(STEP_MS);
         left = 0;
         for (size_t i = 0; i < n; i++) {
-            answered[i] = answered[i] || (probes[i] && eb_probe_answered(probes[i], eb_js_mono_ms()));
+            answered[i] = answered[i] || (probes[i] && eb_probe_answered(probes[i], eb_mono_ms()));
             left += !answered[i];
         }
     }
@@ -135,8 +138,9 @@ static void judge_source(struct report *r, const struct eb_stream_source *s, con
         eb_buf_z(&how, "not connected since the stream was set up");
     else
         eb_buf_printf(&how, "silent for %.1f s", (double)st->active_ns / 1e9);
-    if (st->error)
-        eb_buf_printf(&how, " (the server says: %.120s)", st->error);
+    struct eb_str words = eb_utf8_cut(eb_str(st->error), SERVER_WORDS_MAX);
+    if (words.n)
+        eb_buf_printf(&how, " (the server says: %.*s)", EB_STR_ARG(words));
     problem(
         r, "%s: source %s of %s is %s: %s", s->into, s->filter, site, how.p ? how.p : "",
         answered
@@ -185,6 +189,11 @@ static const char *text_of(const json_t *o, const char *key) {
     return z ? z : "";
 }
 
+/* A text of the report that others may have written. */
+static void print_text(struct eb_buf *to, const json_t *o, const char *key) {
+    eb_say_safe(to, eb_json_str(o, key));
+}
+
 static void mebibytes(struct eb_buf *to, json_int_t bytes) {
     eb_buf_printf(to, bytes >= 1 << 20 ? "%.1f MiB" : "%.1f KiB",
                   (double)bytes / (bytes >= 1 << 20 ? 1 << 20 : 1 << 10));
@@ -193,9 +202,12 @@ static void mebibytes(struct eb_buf *to, json_int_t bytes) {
 static void print_table(struct eb_buf *to, const struct report *r) {
     size_t i;
     json_t *one;
-    eb_buf_printf(to, "site %s, server %s (nats-server %s)\n\n%-13s %-9s %10s %12s %12s %8s\n",
-                  text_of(r->root, "site"), text_of(r->root, "server"), text_of(r->root, "version"), "STREAM",
-                  "STATE", "MESSAGES", "BYTES", "LIMIT", "MAX AGE");
+    eb_buf_printf(to, "site %s, server ", text_of(r->root, "site"));
+    print_text(to, r->root, "server");
+    eb_buf_z(to, " (nats-server ");
+    print_text(to, r->root, "version");
+    eb_buf_printf(to, ")\n\n%-13s %-9s %10s %12s %12s %8s\n", "STREAM", "STATE", "MESSAGES", "BYTES", "LIMIT",
+                  "MAX AGE");
     json_array_foreach(r->streams, i, one) {
         eb_auto_buf struct eb_buf bytes = {0};
         eb_auto_buf struct eb_buf limit = {0};
@@ -228,7 +240,7 @@ static void print_table(struct eb_buf *to, const struct report *r) {
     eb_buf_z(to, "\nwrong:\n");
     json_array_foreach(r->problems, i, one) {
         eb_buf_z(to, "  ");
-        eb_say_safe(to, eb_str(json_string_value(one)));
+        eb_say_safe(to, eb_str_n(json_string_value(one), json_string_length(one)));
         eb_buf_ch(to, '\n');
     }
 }
@@ -236,12 +248,17 @@ static void print_table(struct eb_buf *to, const struct report *r) {
 static bool print(const struct eb_command *c, const struct report *r, bool json) {
     eb_auto_buf struct eb_buf text = {0};
     if (json) {
-        eb_auto_free char *dump = json_dumps(r->root, JSON_INDENT(2) | JSON_REAL_PRECISION(6));
-        eb_buf_z(&text, dump ? dump : "");
+        /* as ASCII: what steers a terminal is not printed as it is */
+        eb_auto_free char *dump =
+            json_dumps(r->root, JSON_INDENT(2) | JSON_REAL_PRECISION(6) | JSON_ENSURE_ASCII);
+        text.failed = dump == NULL;
+        eb_buf_str(&text, eb_str(dump));
         eb_buf_ch(&text, '\n');
     } else {
         print_table(&text, r);
     }
+    if (!eb_buf_ok(&text))
+        eb_say(c, "out of memory");
     return eb_buf_ok(&text) && eb_say_out(c, eb_buf_get(&text));
 }
 
@@ -250,7 +267,7 @@ static int work(const struct eb_command *c, const struct eb_args *args, struct e
     int64_t wait_ms = 0;
     if (!eb_streams_wait(c, "wait", args->value[OPT_WAIT], WAIT_MS, &wait_ms))
         return EB_EXIT_USAGE;
-    struct eb_js_server server = {0};
+    struct eb_hello server = {0};
     struct eb_err err = {0};
     EB_CLEANUP(report_done) struct report r = {.plan = plan};
     enum eb_rc rc = eb_streams_ready(js, plan, wait_ms, &server, &err);
@@ -264,6 +281,7 @@ static int work(const struct eb_command *c, const struct eb_args *args, struct e
         rc = r.root ? look_at_streams(&r, js, &err) : EB_E_NOMEM;
     }
     rc = rc == EB_OK ? look_at_sources(&r, js) : rc;
+    rc = rc == EB_OK && r.failed ? EB_FAIL(&err, EB_E_NOMEM, "out of memory") : rc;
     if (rc != EB_OK) {
         eb_say(c, "%s", eb_err_text(&err, rc));
         return EB_EXIT_FAILED;

@@ -36,6 +36,11 @@ static void read_again(const char *path, struct eb_watch *w) {
         eb_findings_print(&findings, &text);
         eb_watch_log("error", "the changed site document is not used, the old one stays in force", NULL, NULL,
                      -1, -1, text.p);
+    } else if (!eb_str_eq(plan.site->name, eb_watch_site(w))) {
+        eb_buf_printf(&text, "it is of the site %.*s, this supervisor is of %.*s",
+                      EB_STR_ARG(plan.site->name), EB_STR_ARG(eb_watch_site(w)));
+        eb_watch_log("error", "the changed site document is not used, the old one stays in force", NULL, NULL,
+                     -1, -1, text.p);
     } else if (eb_watch_plan(w, &plan)) {
         eb_watch_log("info", "the changed site document is in force", NULL, NULL, -1, -1, NULL);
     } else {
@@ -67,7 +72,7 @@ struct link_state {
 /* Tells when the connection comes and goes. */
 static bool connected(struct eb_js *js, struct link_state *l) {
     bool up = eb_js_up(js);
-    int64_t now = eb_js_mono_ms();
+    int64_t now = eb_mono_ms();
     if (up && !l->up)
         eb_watch_log("info", "connected to NATS", NULL, NULL, -1, -1, NULL);
     if (!up && (l->up || l->down_ms == 0)) {
@@ -89,18 +94,18 @@ static void watch(struct eb_js *js, struct eb_watch *w, const char *path, const 
     struct link_state link = {0};
     (void)changed(path, &file);
     for (bool end = false; !end;) {
-        int64_t begun = eb_js_mono_ms();
+        int64_t begun = eb_mono_ms();
         if (changed(path, &file))
             read_again(path, w);
         enum eb_watch_pace pace = connected(js, &link) ? eb_watch_round(w) : EB_WATCH_CALM;
         int64_t next = begun + (pace == EB_WATCH_QUICK ? EB_WATCH_QUICK_MS : EB_WATCH_ROUND_MS);
         do {
-            int64_t left = next - eb_js_mono_ms();
+            int64_t left = next - eb_mono_ms();
             if (pace != EB_WATCH_CALM)
                 eb_watch_step(w);
             end = told_to_end(signals,
                               pace != EB_WATCH_CALM && left > EB_WATCH_STEP_MS ? EB_WATCH_STEP_MS : left);
-        } while (!end && eb_js_mono_ms() < next);
+        } while (!end && eb_mono_ms() < next);
     }
     eb_watch_log("info", "told to end", NULL, NULL, -1, -1, NULL);
 }

@@ -28,6 +28,8 @@ EB_DEFINE_CLEANUP(struct eb_watch, eb_watch_free);
 /* Another document: what is known of the sources begins anew. False when out of memory; then the old one
  * stays. */
 bool eb_watch_plan(struct eb_watch *w, struct eb_plan *plan);
+/* The site that is watched; lent. */
+struct eb_str eb_watch_site(const struct eb_watch *w);
 /* How soon the next round is wanted. */
 enum eb_watch_pace {
     EB_WATCH_CALM,

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "natsjwt/creds.h"
+#include "nkey/nats_nonce.h"
 
 enum { URLS_MAX = 32 };
 
@@ -47,19 +48,6 @@ enum eb_rc eb_login_load(const struct eb_config *c, struct eb_login **ret, struc
     l->token = c->nats_token;
     *ret = EB_TAKE(l);
     return EB_OK;
-}
-
-static natsStatus sign_nonce(char **error, unsigned char **signature, int *length, const char *nonce,
-                             void *ctx) {
-    (void)error;
-    unsigned char *sig = malloc(EB_NKEY_SIG_LEN); /* nats.c frees it */
-    if (!sig || eb_nkey_sign(ctx, eb_str(nonce), sig) != EB_OK) {
-        free(sig);
-        return NATS_NO_MEMORY;
-    }
-    *signature = sig;
-    *length = EB_NKEY_SIG_LEN;
-    return NATS_OK;
 }
 
 static natsStatus give_jwt(char **jwt, char **error, void *ctx) {
@@ -113,9 +101,10 @@ enum eb_rc eb_login_apply(struct eb_login *l, const struct eb_config *c, natsOpt
         return rc;
     natsStatus s = NATS_OK;
     if (l->key) {
-        s = natsOptions_SetNKey(opts, eb_nkey_public(l->key), sign_nonce, l->key);
+        s = natsOptions_SetNKey(opts, eb_nkey_public(l->key), eb_nkey_sign_nonce, l->key);
     } else if (l->creds.jwt) {
-        s = natsOptions_SetUserCredentialsCallbacks(opts, give_jwt, &l->creds, sign_nonce, l->creds.key);
+        s = natsOptions_SetUserCredentialsCallbacks(opts, give_jwt, &l->creds, eb_nkey_sign_nonce,
+                                                    l->creds.key);
     } else if (l->token) {
         struct eb_str token = eb_str_trim(eb_secret_get(l->token));
         char *z = eb_str_dup(token);

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/utf8.h"
+
 enum rc_class { DENY, UNDECIDED, LOCAL };
 
 static const struct {
@@ -27,6 +29,14 @@ bool eb_rc_undecided(enum eb_rc rc) {
     return rc < EB_RC_MAX_ && rcs[rc].class == UNDECIDED;
 }
 
+/* What did not fit is gone; half a character at the end goes, too. n: what snprintf said. */
+static void mend_end(char *text, size_t size, int n) {
+    if (n < 0)
+        text[0] = '\0';
+    else if ((size_t)n >= size)
+        text[eb_utf8_whole((struct eb_str){text, size - 1}).n] = '\0';
+}
+
 enum eb_rc eb_err_set(struct eb_err *reterr, enum eb_rc rc, const char *file, int line, const char *fmt,
                       ...) {
     if (!reterr || reterr->rc != EB_OK)
@@ -36,8 +46,9 @@ enum eb_rc eb_err_set(struct eb_err *reterr, enum eb_rc rc, const char *file, in
     reterr->line = line;
     va_list ap;
     va_start(ap, fmt);
-    (void)vsnprintf(reterr->text, sizeof reterr->text, fmt, ap);
+    int n = vsnprintf(reterr->text, sizeof reterr->text, fmt, ap);
     va_end(ap);
+    mend_end(reterr->text, sizeof reterr->text, n);
     return rc;
 }
 
@@ -56,8 +67,7 @@ void eb_err_prefix(struct eb_err *reterr, const char *fmt, ...) {
     (void)vsnprintf(prefix, sizeof prefix, fmt, ap);
     va_end(ap);
     int n = snprintf(reterr->text, sizeof reterr->text, "%s: %s", prefix, old);
-    if (n < 0)
-        reterr->text[0] = '\0';
+    mend_end(reterr->text, sizeof reterr->text, n);
 }
 
 const char *eb_err_text(const struct eb_err *err, enum eb_rc rc) {

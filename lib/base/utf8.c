@@ -49,6 +49,17 @@ bool eb_utf8_valid(struct eb_str s) {
     return true;
 }
 
+struct eb_str eb_utf8_whole(struct eb_str s) {
+    for (size_t back = 1; back <= 3 && back <= s.n; back++) {
+        unsigned char c = (unsigned char)s.p[s.n - back];
+        if ((c & 0xc0) == 0x80)
+            continue; /* inside a character */
+        size_t len = c > 0xf4 ? 1 : c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : c >= 0xc2 ? 2 : 1;
+        return len > back ? (struct eb_str){s.p, s.n - back} : s;
+    }
+    return s;
+}
+
 bool eb_utf8_has_control(struct eb_str s) {
     for (size_t i = printable(s); i < s.n; i++) {
         unsigned char c = (unsigned char)s.p[i];

@@ -136,7 +136,10 @@ static void value_text(struct eb_buf *to, const struct field *f, const json_t *o
         struct eb_str s = eb_json_str(o, f->name);
         eb_buf_str(to, s.n ? s : EB_STR(NONE));
     } else if (f->shape == LIST || f->shape == TREE) {
-        eb_auto_free char *text = v ? json_dumps(v, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
+        bool none = !v || json_is_null(v);
+        eb_auto_free char *text =
+            none ? NULL : json_dumps(v, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY);
+        to->failed = to->failed || (!none && !text);
         eb_buf_z(to, text ? text : NONE);
     } else if (f->shape == AGE) {
         age_text(to, number(o, f));
@@ -292,6 +295,24 @@ static enum eb_rc add_source(struct eb_stream_changes *c, const json_t *source, 
     return add(c, EB_CHANGE_PLAIN, &name, &a, &b, &w);
 }
 
+/* Why an entry goes, of those that the document does not have. */
+static const char *why_gone(const json_t *want, const json_t *gone) {
+    const char *api = member(gone, "external", "api");
+    eb_auto_buf struct eb_buf site = {0};
+    size_t i;
+    json_t *one;
+    eb_stream_source_site(&site, api);
+    if (!eb_buf_ok(&site) || eb_str_eqz(eb_buf_get(&site), api) || !*api)
+        return "not in the site document, and not as eventbus makes them: somebody else's; what was pulled "
+               "stays";
+    bool served = strcmp(api, "$JS.CSC.API") == 0;
+    json_array_foreach(want, i, one) served = served || strcmp(member(one, "external", "api"), api) == 0;
+    return served
+               ? "not in the site document: its lists have this pattern no more, or another way; what was "
+                 "pulled stays"
+               : "not in the site document: nothing is pulled from this site any more; what was pulled stays";
+}
+
 static enum eb_rc compare_sources(const json_t *wanted, const json_t *live, struct eb_stream_changes *ret) {
     size_t i;
     json_t *one;
@@ -309,8 +330,7 @@ static enum eb_rc compare_sources(const json_t *wanted, const json_t *live, stru
     }
     json_array_foreach(have, i, one) {
         if (!find_source(want, one))
-            rc = add_source(ret, one, "", "present", "absent",
-                            "not in the site document (a site that was taken out?); what was pulled stays");
+            rc = add_source(ret, one, "", "present", "absent", why_gone(want, one));
         if (rc != EB_OK)
             return rc;
     }

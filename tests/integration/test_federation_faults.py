@@ -160,15 +160,58 @@ def test_leaf_cut_and_what_is_retained_meanwhile(sites, record_property):
         views({})
 
 
+@pytest.mark.timing
 def test_leaf_cut_ten_times(sites, record_property):
+    """Shorter and longer than what the supervisor takes for silence; after each it goes on in time."""
+    outages = []
     with Load(sites, THREE, 100) as load:
-        for _ in range(10):
-            with cut(sites, "cpc-1"):
-                time.sleep(0.3)
+        for n in range(10):
+            with cut(sites, "cpc-1") as outage:
+                time.sleep((0.3, 1.0, 3.0)[n % 3])
             load.flowing(timeout=4 * PATIENCE)
+            outages.append((outage, resume_limit()))
         verdict = load.judge().clean()
-        record_property("ten cuts", {"acknowledged": {flow: len(keys) for flow, keys in verdict.acked.items()}, "repeats": verdict.repeats})
+        times = [resume_times(load, verdict, outage) for outage, _limit in outages]
+        record_property("ten cuts", {"resumed": times, "acknowledged": {flow: len(keys) for flow, keys in verdict.acked.items()}, "repeats": verdict.repeats})
+        print(f"ten cuts: resumed after {times}, repeats {verdict.repeats}")
+        late = [one for one, (_outage, limit) in zip(times, outages) if max(one.values()) > limit]
+        assert not late, f"resumed only after {late}"
         assert all(n <= REPEATS for n in verdict.repeats.values()), verdict.repeats
+    sites.healthy()
+
+
+@pytest.mark.long
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("seconds", [5, 25])
+def test_leaf_black_holed(sites, record_property, seconds):
+    """Nothing passes, but no connection is closed: nobody is told."""
+    with Load(sites, THREE, 50) as load:
+        with cut(sites, "cpc-1", "cpc-2", closed=False) as outage:
+            time.sleep(seconds)
+        load.flowing(timeout=4 * PATIENCE)
+        judge(load, outage, record_property, f"leaf black-holed {seconds} s")
+    sites.healthy()
+
+
+SHORT = {"CSC stopped": lambda sites: stopped(sites, "csc/nats-main"), "CPC stopped": lambda sites: stopped(sites, "cpc-1/nats-main"),
+         "leaf cut": lambda sites: cut(sites, "cpc-1", "cpc-2"), "leaf black-holed": lambda sites: cut(sites, "cpc-1", "cpc-2", closed=False)}
+
+
+@pytest.mark.long
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("case", SHORT)
+def test_short_interruption_under_load(sites, record_property, case):
+    """300 messages a second in each direction, an interruption of a second: where consumers are still there, with what they had sent ahead."""
+    with Load(sites, THREE, {"up": 300, "all": 150, "one": 150}) as load:
+        with SHORT[case](sites) as outage:
+            time.sleep(1)
+        load.flowing(timeout=4 * PATIENCE)
+        time.sleep(2)
+        verdict = load.judge().clean()
+        found = {"resumed": resume_times(load, verdict, outage), "acknowledged": {flow: len(keys) for flow, keys in verdict.acked.items()}}
+        record_property(case, found)
+        print(case, found)
+        assert all(n > 150 for n in found["acknowledged"].values()), "too little was sent to say anything"
     sites.healthy()
 
 
@@ -202,30 +245,32 @@ def test_subscribers_of_everything_see_no_helper_traffic(sites):
 
 # --- the services --------------------------------------------------------------------------------------------------------------
 
-def test_auth_callout_of_one_site_down(sites):
+@pytest.mark.parametrize("down", ["cpc-1", "csc"])
+def test_auth_callout_of_one_site_down(sites, down):
     """Links and connected clients stay; new clients of that site are refused; other sites do not notice."""
-    csc, cpc = sites.places["csc"], sites.places["cpc-1"]
+    there, others = sites.places[down], [place for name, place in sites.places.items() if name != down]
     with Load(sites, (UP, UP_2, ALL, ONE, LOCAL), 20, listen=("main", "mtls")) as load:
         clients = {**load.receivers, **load.senders}
         before = {key: len(client.connects) for key, client in clients.items()}
-        links = sites.links("cpc-1")
-        sites.stop("cpc-1/auth-callout")
+        links = {"CSC", "LaunchLayer"}
+        assert sites.links("cpc-1") == sites.links("cpc-2") == links
+        sites.stop(f"{down}/auth-callout")
         for server in ("main", "mtls"):
             with pytest.raises((Refused, Closed)):
-                cpc.mqtt(server, "wide").connect()
-            for other in (csc, sites.places["cpc-2"]):
+                there.mqtt(server, "wide").connect()
+            for other in others:
                 with other.mqtt(server, "wide") as client:
                     assert client.subscribe("local/x", 1) == 1
         load.flowing()
-        assert sites.links("cpc-1") == links == {"CSC", "LaunchLayer"}
+        assert sites.links("cpc-1") == sites.links("cpc-2") == links
         # a link that breaks meanwhile comes back without it
         with cut(sites, "cpc-1"):
             until(lambda: not sites.links("cpc-1"), "the link to be gone")
-        until(lambda: "CSC" in sites.links("cpc-1"), "the link to be back")
+        until(lambda: sites.links("cpc-1") == links, "the link to be back")
         load.flowing(timeout=4 * PATIENCE)
-        sites.start("cpc-1/auth-callout")
+        sites.start(f"{down}/auth-callout")
         for server in ("main", "mtls"):
-            with cpc.mqtt(server, "wide"):
+            with there.mqtt(server, "wide"):
                 pass
         load.judge().clean()
         assert before == {key: len(client.connects) for key, client in clients.items()}, "clients were thrown out"

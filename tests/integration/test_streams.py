@@ -9,6 +9,7 @@ import time
 import pytest
 
 from harness.plain import STREAMS, Plain
+from harness.proxy import Proxy
 from harness.wait import SLOW, until
 
 COMMON = {"retention": "limits", "storage": "file", "num_replicas": 1, "max_bytes": 67108864}
@@ -138,7 +139,7 @@ def test_data_is_never_lost(fresh, what):
 
 
 def test_another_sites_server_is_refused(fresh):
-    done = fresh.streams("csc", "apply", server=fresh.site("cpc-1").url)
+    done = fresh.streams("csc", "apply", "--wait", "1s", server=fresh.site("cpc-1").url)  # which does not know the key
     assert done.returncode == 1
     other = fresh.site("cpc-1").seed.read_text()
     fresh.site("csc").folder.joinpath("other.nk").write_text(other)
@@ -294,7 +295,7 @@ def test_status_tells_of_streams_that_are_not_as_they_should_be(applied):
 
 # --- watch ---------------------------------------------------------------------------------------------------------------
 def names(site, stream="$MQTT_msgs"):
-    return [s["external"]["api"] for s in config(site, stream)["sources"]]
+    return [s["external"]["api"] for s in config(site, stream).get("sources", ())]  # none while they are cured
 
 
 def test_watch_puts_in_what_a_dead_one_left_out(applied):
@@ -336,6 +337,61 @@ def test_watch_follows_the_document(applied):
     csc.document.write_text(good)
     until(lambda: len(names(csc)) == 2, "the entry of the new document is put in")
     assert watcher.end() == 0
+
+
+def test_watch_takes_no_document_of_another_site(applied):
+    """A file that was replaced by another site's would put that site's sources into the streams here."""
+    csc = applied.site("csc")
+    watcher = applied.watch("csc")
+    watcher.told("connected to NATS")
+    before = {stream: config(csc, stream) for stream in STREAMS}
+    good = csc.document.read_text()
+    csc.document.write_text(applied.site("cpc-1").document.read_text())
+    assert "it is of the site cpc-1, this supervisor is of csc" in watcher.told("the old one stays in force")[0]["error"]
+    changed(csc, "$MQTT_msgs", sources=before["$MQTT_msgs"]["sources"][:1])
+    watcher.told("missing source put in")  # the old one is in force
+    assert {stream: config(csc, stream) for stream in STREAMS} == before
+    csc.document.write_text(good)
+    watcher.told("the changed site document is in force")
+    assert watcher.end() == 0
+
+
+def test_watch_touches_no_other_sites_streams(applied):
+    """A name that leads elsewhere after a reconnect, to a server that takes the key: an address reused, a wrong document at the start."""
+    csc, cpc = applied.site("csc"), applied.site("cpc-1")
+    way = Proxy((f"{applied.address}.210", 4222), (csc.address, 4222)).start()
+    own = cpc.key, cpc.seed
+    watchers = [applied.watch("csc", way.url)]
+    try:
+        watchers[0].told("connected to NATS")
+        cpc.stop()
+        cpc.key, cpc.seed = csc.key, csc.seed
+        cpc.write().start().up()
+        before = {stream: config(cpc, stream) for stream in STREAMS}
+        way.cut()
+        way.target = (cpc.address, 4222)
+        way.heal()
+        watchers.append(applied.watch("csc", cpc.url))
+        for watcher in watchers:
+            for stream in ("$MQTT_msgs", "$MQTT_rmsgs"):
+                line = until(lambda w=watcher, s=stream: [x for x in w.lines("cannot be looked at") if x["stream"] == s and x["level"] == "error"],
+                             lambda w=watcher: w.log.read_text())[0]
+                assert 'has the domain "CPC-1", but the document is of the site csc' in line["error"]
+        assert {stream: config(cpc, stream) for stream in STREAMS} == before
+        for watcher in watchers:
+            assert not watcher.lines("put in") and watcher.process.poll() is None
+        way.cut()
+        way.target = (csc.address, 4222)
+        changed(csc, "$MQTT_msgs", sources=config(csc, "$MQTT_msgs")["sources"][:1])
+        way.heal()
+        until(lambda: len(names(csc)) == 2, lambda: f"{names(csc)}: {watchers[0].log.read_text()}")
+    finally:
+        for watcher in watchers:
+            watcher.end()
+        cpc.stop()
+        cpc.key, cpc.seed = own
+        cpc.write().start().up()
+        way.close()
 
 
 def test_watch_waits_for_its_server_and_ends_when_told(fresh):

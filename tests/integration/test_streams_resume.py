@@ -67,13 +67,26 @@ def cut(seconds):
     return interrupt
 
 
-CASES = {"csc stopped": csc_stopped, "csc restarted": csc_restarted, "cpc restarted": cpc_restarted, "leaf cut 20 s": cut(20), "leaf cut 1 s": cut(1)}
+def black_hole(seconds):
+    """What is sent over the link goes nowhere, but no connection is closed."""
+    def interrupt(bus):
+        bus.proxy["1"].freeze()
+        time.sleep(seconds)
+        back = time.time()
+        bus.proxy["1"].heal()
+        return back
+    return interrupt
+
+
+CASES = {"csc stopped": csc_stopped, "csc restarted": csc_restarted, "cpc restarted": cpc_restarted, "leaf cut 20 s": cut(20), "leaf cut 1 s": cut(1),
+         "leaf black-holed 25 s": black_hole(25)}
+LONG = {"leaf black-holed 25 s"}
 
 
 @pytest.mark.timing
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("run", range(RUNS))
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", [pytest.param(case, marks=pytest.mark.long if case in LONG else ()) for case in CASES])
 def test_resumes(bus, case, run, record_property):
     csc, one, two = (bus.site(n) for n in ("csc", "cpc-1", "cpc-2"))
     flows = [Flow(one, "sensor.t", [(csc, "cpc.1.sensor.t")]), Flow(csc, "broadcast.t", [(one, "broadcast.t"), (two, "broadcast.t")]),

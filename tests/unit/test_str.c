@@ -172,6 +172,50 @@ static void every_byte_at_every_place(void **state) {
     assert_false(eb_utf8_valid((struct eb_str){two, 16}));
 }
 
+static void cut_between_characters(void **state) {
+    (void)state;
+    static const struct {
+        const char *text;
+        size_t max, want;
+    } rows[] = {
+        {"abc", 3, 3},
+        {"abc", 2, 2},
+        {"abc", 0, 0},
+        {"a\xc3\xa4", 3, 3},
+        {"a\xc3\xa4", 2, 1},
+        {"a\xc3\xa4", 1, 1},
+        {"\xe2\x82\xac", 2, 0},
+        {"\xe2\x82\xacx", 3, 3},
+        {"\xf0\x9f\x98\x80x", 4, 4},
+        {"x\xf0\x9f\x98\x80", 4, 1},
+        {"x\xf0\x9f\x98\x80", 3, 1},
+        {"x\xf0\x9f\x98\x80", 2, 1},
+        {"\xa4\xa4\xa4\xa4\xa4", 4, 4}, /* no UTF-8 anyway */
+        {"a\xffz", 2, 2},
+    };
+    for (size_t i = 0; i < EB_COUNT_OF(rows); i++)
+        if (eb_utf8_cut(eb_str(rows[i].text), rows[i].max).n != rows[i].want)
+            fail_msg("row %zu", i);
+    assert_int_equal(eb_utf8_cut(EB_STR_NONE, 3).n, 0);
+}
+
+/* What does not fit into an error's text is cut between characters, too. */
+static void errors_are_cut_between_characters(void **state) {
+    (void)state;
+    char text[600];
+    for (size_t i = 0; i + 2 < sizeof text; i += 2)
+        memcpy(text + i, "\xc3\xa4", 3);
+    for (size_t shift = 0; shift < 2; shift++) {
+        struct eb_err err = {0};
+        (void)EB_FAIL(&err, EB_E_IO, "%s%s", shift ? "x" : "", text);
+        assert_true(eb_utf8_valid(eb_str(err.text)));
+        assert_true(strlen(err.text) >= sizeof err.text - 2);
+        eb_err_prefix(&err, "y");
+        assert_true(eb_utf8_valid(eb_str(err.text)));
+        assert_true(strlen(err.text) >= sizeof err.text - 2);
+    }
+}
+
 static void lists(void **state) {
     (void)state;
     assert_true(eb_str_in(EB_STR("b"), "a,b,c") && eb_str_in(EB_STR("a"), "a") &&
@@ -182,11 +226,17 @@ static void lists(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(compares), cmocka_unit_test(trims),
-        cmocka_unit_test(cuts),     cmocka_unit_test(copies),
-        cmocka_unit_test(utf8),     cmocka_unit_test(errors),
-        cmocka_unit_test(codes),    cmocka_unit_test(every_byte_at_every_place),
+        cmocka_unit_test(compares),
+        cmocka_unit_test(trims),
+        cmocka_unit_test(cuts),
+        cmocka_unit_test(copies),
+        cmocka_unit_test(utf8),
+        cmocka_unit_test(errors),
+        cmocka_unit_test(codes),
+        cmocka_unit_test(every_byte_at_every_place),
         cmocka_unit_test(lists),
+        cmocka_unit_test(cut_between_characters),
+        cmocka_unit_test(errors_are_cut_between_characters),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -69,46 +69,46 @@ static void same_json(const json_t *got, const char *want_text) {
     "\"discard\":\"new\",\"discard_new_per_subject\":true,\"max_msgs_per_subject\":1,\"first_seq\":" first   \
     "}"
 
-static void csc_as_listed(void **state) {
+static void streams_as_listed(void **state) {
     (void)state;
-    struct eb_site s = site_of(EB_SITE_CSC, "");
-    eb_auto_json json_t *all = eb_streams_of(&s);
-    assert_int_equal(json_array_size(all), EB_STREAMS_N);
-    same_json(
-        json_array_get(all, 0),
-        "{\"name\":\"XL_RETAINED\",\"subjects\":[\"$XL.r.broadcast.>\",\"$XL.r.cpc.*.command.>\"]," COMMON
-        "\"discard\":\"old\",\"max_msgs_per_subject\":1}");
-    same_json(json_array_get(all, 1),
-              MSGS SOURCE("$MQTT_msgs", "$XL.1.api", "$XL.up.1.msgs", "$MQTT.msgs.sensor.>",
-                          "$MQTT.msgs.cpc.1.sensor.>") "," SOURCE("$MQTT_msgs", "$XL.2.api", "$XL.up.2.msgs",
-                                                                  "$MQTT.msgs.sensor.>",
-                                                                  "$MQTT.msgs.cpc.2.sensor.>") "]}");
-    same_json(json_array_get(all, 2),
-              RMSGS SOURCE("XL_RETAINED", "$XL.1.api", "$XL.up.1.rmsgs", "$XL.r.sensor.>",
-                           "$MQTT.rmsgs.cpc.1.sensor.>") "," SOURCE("XL_RETAINED", "$XL.2.api",
-                                                                    "$XL.up.2.rmsgs", "$XL.r.sensor.>",
-                                                                    "$MQTT.rmsgs.cpc.2.sensor.>") "]}");
-    same_json(json_array_get(all, 3), QOS2IN("1000000000000"));
-}
-
-static void cpc_as_listed(void **state) {
-    (void)state;
-    struct eb_site s = site_of(EB_SITE_CPC, "1");
-    eb_auto_json json_t *all = eb_streams_of(&s);
-    assert_int_equal(json_array_size(all), EB_STREAMS_N);
-    same_json(json_array_get(all, 0), "{\"name\":\"XL_RETAINED\",\"subjects\":[\"$XL.r.sensor.>\"]," COMMON
-                                      "\"discard\":\"old\",\"max_msgs_per_subject\":1}");
-    same_json(json_array_get(all, 1),
-              MSGS SOURCE("$MQTT_msgs", "$JS.CSC.API", "$XL.down.1.msgs", "$MQTT.msgs.broadcast.>",
-                          "$MQTT.msgs.broadcast.>") "," SOURCE("$MQTT_msgs", "$JS.CSC.API", "$XL.down.1.msgs",
-                                                               "$MQTT.msgs.cpc.1.command.>",
-                                                               "$MQTT.msgs.command.>") "]}");
-    same_json(json_array_get(all, 2),
-              RMSGS SOURCE("XL_RETAINED", "$JS.CSC.API", "$XL.down.1.rmsgs", "$XL.r.broadcast.>",
-                           "$MQTT.rmsgs.broadcast.>") "," SOURCE("XL_RETAINED", "$JS.CSC.API",
-                                                                 "$XL.down.1.rmsgs", "$XL.r.cpc.1.command.>",
-                                                                 "$MQTT.rmsgs.command.>") "]}");
-    same_json(json_array_get(all, 3), QOS2IN("2000000000000"));
+    static const struct {
+        enum eb_site_type type;
+        const char *id, *streams[EB_STREAMS_N];
+    } rows[] = {
+        {EB_SITE_CSC,
+         "",
+         {"{\"name\":\"XL_RETAINED\",\"subjects\":[\"$XL.r.broadcast.>\",\"$XL.r.cpc.*.command.>\"]," COMMON
+          "\"discard\":\"old\",\"max_msgs_per_subject\":1}",
+          MSGS SOURCE("$MQTT_msgs", "$XL.1.api", "$XL.up.1.msgs", "$MQTT.msgs.sensor.>",
+                      "$MQTT.msgs.cpc.1.sensor.>") "," SOURCE("$MQTT_msgs", "$XL.2.api", "$XL.up.2.msgs",
+                                                              "$MQTT.msgs.sensor.>",
+                                                              "$MQTT.msgs.cpc.2.sensor.>") "]}",
+          RMSGS SOURCE("XL_RETAINED", "$XL.1.api", "$XL.up.1.rmsgs", "$XL.r.sensor.>",
+                       "$MQTT.rmsgs.cpc.1.sensor.>") "," SOURCE("XL_RETAINED", "$XL.2.api", "$XL.up.2.rmsgs",
+                                                                "$XL.r.sensor.>",
+                                                                "$MQTT.rmsgs.cpc.2.sensor.>") "]}",
+          QOS2IN("1000000000000")}},
+        {EB_SITE_CPC,
+         "1",
+         {"{\"name\":\"XL_RETAINED\",\"subjects\":[\"$XL.r.sensor.>\"]," COMMON
+          "\"discard\":\"old\",\"max_msgs_per_subject\":1}",
+          MSGS SOURCE("$MQTT_msgs", "$JS.CSC.API", "$XL.down.1.msgs", "$MQTT.msgs.broadcast.>",
+                      "$MQTT.msgs.broadcast.>") "," SOURCE("$MQTT_msgs", "$JS.CSC.API", "$XL.down.1.msgs",
+                                                           "$MQTT.msgs.cpc.1.command.>",
+                                                           "$MQTT.msgs.command.>") "]}",
+          RMSGS SOURCE("XL_RETAINED", "$JS.CSC.API", "$XL.down.1.rmsgs", "$XL.r.broadcast.>",
+                       "$MQTT.rmsgs.broadcast.>") "," SOURCE("XL_RETAINED", "$JS.CSC.API", "$XL.down.1.rmsgs",
+                                                             "$XL.r.cpc.1.command.>",
+                                                             "$MQTT.rmsgs.command.>") "]}",
+          QOS2IN("2000000000000")}},
+    };
+    for (size_t i = 0; i < EB_COUNT_OF(rows); i++) {
+        struct eb_site s = site_of(rows[i].type, rows[i].id);
+        eb_auto_json json_t *all = eb_streams_of(&s);
+        assert_int_equal(json_array_size(all), EB_STREAMS_N);
+        for (size_t j = 0; j < EB_STREAMS_N; j++)
+            same_json(json_array_get(all, j), rows[i].streams[j]);
+    }
 }
 
 static void nothing_crosses(void **state) {
@@ -182,12 +182,21 @@ static void both_documents_agree(void **state) {
 /* 2026-01-01T12:00:00Z */
 #define NOW (INT64_C(1767268800) * INT64_C(1000000000))
 
-/* The live side: the definition at `index` as a server tells it, with `patch` put over its configuration. */
-static json_t *live_of(size_t index, const char *patch, const char *state, json_t **ret_wanted) {
-    struct eb_site s = site_of(EB_SITE_CSC, "");
+/* A definition, and what the server tells of its stream. */
+struct both {
+    json_t *wanted, *info;
+};
+
+static void both_done(struct both *b) {
+    json_decref(b->wanted);
+    json_decref(b->info);
+}
+
+/* The definition at `index`; the live side has `patch` put over its configuration. */
+static struct both both_of(enum eb_site_type type, size_t index, const char *patch, const char *state) {
+    struct eb_site s = site_of(type, type == EB_SITE_CSC ? "" : "1");
     eb_auto_json json_t *all = eb_streams_of(&s);
-    *ret_wanted = json_incref(json_array_get(all, index));
-    json_t *config = json_deep_copy(*ret_wanted);
+    json_t *wanted = json_incref(json_array_get(all, index)), *config = json_deep_copy(wanted);
     eb_auto_json json_t *defaults = parse("{\"max_consumers\":-1,\"max_msgs\":-1,\"max_msg_size\":-1,"
                                           "\"compression\":\"none\",\"sealed\":false,\"deny_delete\":false,"
                                           "\"deny_purge\":false,\"allow_direct\":false,\"max_age\":0,"
@@ -196,7 +205,7 @@ static json_t *live_of(size_t index, const char *patch, const char *state, json_
     eb_auto_json json_t *over = parse(patch);
     (void)json_object_update_missing(config, defaults);
     (void)json_object_update(config, over);
-    return json_pack("{s:o, s:o}", "config", config, "state", parse(state));
+    return (struct both){wanted, json_pack("{s:o, s:o}", "config", config, "state", parse(state))};
 }
 
 #define EMPTY "{\"messages\":0,\"bytes\":0,\"num_subjects\":0,\"first_ts\":\"0001-01-01T00:00:00Z\"}"
@@ -251,11 +260,10 @@ static void changes_are_judged(void **state) {
          "present", NULL},
     };
     for (size_t i = 0; i < EB_COUNT_OF(rows); i++) {
-        json_t *wanted_ref = NULL;
-        eb_auto_json json_t *info = live_of(rows[i].stream, rows[i].patch, rows[i].state, &wanted_ref);
-        eb_auto_json json_t *wanted = wanted_ref;
+        EB_CLEANUP(both_done)
+        struct both b = both_of(EB_SITE_CSC, rows[i].stream, rows[i].patch, rows[i].state);
         EB_CLEANUP(eb_stream_changes_done) struct eb_stream_changes c = {0};
-        assert_int_equal(eb_stream_compare(wanted, info, NOW, &c), EB_OK);
+        assert_int_equal(eb_stream_compare(b.wanted, b.info, NOW, &c), EB_OK);
         if (!rows[i].field) {
             if (c.n)
                 fail_msg("row %zu: %s: %s -> %s", i, c.items[0].field, c.items[0].from, c.items[0].to);
@@ -272,35 +280,57 @@ static void changes_are_judged(void **state) {
         if (rows[i].why && !strstr(c.items[0].why, rows[i].why))
             fail_msg("row %zu: %s", i, c.items[0].why);
         /* What is then sent leaves no difference, and keeps what is not ours. */
-        eb_auto_json json_t *sent = eb_stream_updated(wanted, info);
+        eb_auto_json json_t *sent = eb_stream_updated(b.wanted, b.info);
         eb_auto_json json_t *after =
-            json_pack("{s:O, s:O}", "config", sent, "state", json_object_get(info, "state"));
+            json_pack("{s:O, s:O}", "config", sent, "state", json_object_get(b.info, "state"));
         EB_CLEANUP(eb_stream_changes_done) struct eb_stream_changes none = {0};
-        assert_int_equal(eb_stream_compare(wanted, after, NOW, &none), EB_OK);
+        assert_int_equal(eb_stream_compare(b.wanted, after, NOW, &none), EB_OK);
         assert_int_equal(none.n, 0);
         assert_non_null(json_object_get(sent, "metadata"));
     }
 }
 
+/* What the document does not have goes, and the reason told is the right one. */
 static void foreign_sources_go(void **state) {
     (void)state;
-    json_t *wanted_ref = NULL;
-    eb_auto_json json_t *info = live_of(1, "{}", FULL, &wanted_ref);
-    eb_auto_json json_t *wanted = wanted_ref;
-    json_t *sources = json_object_get(json_object_get(info, "config"), "sources");
-    (void)json_array_append_new(sources, parse(SOURCE("$MQTT_msgs", "$XL.9.api", "$XL.up.9.msgs",
-                                                      "$MQTT.msgs.sensor.>", "$MQTT.msgs.cpc.9.sensor.>")));
+    static const struct {
+        enum eb_site_type type;
+        const char *api, *field, *why;
+    } rows[] = {
+        {EB_SITE_CSC, "$XL.9.api", "source gone.> of cpc-9", "nothing is pulled from this site any more"},
+        {EB_SITE_CSC, "$XL.1.api", "source gone.> of cpc-1", "its lists have this pattern no more"},
+        {EB_SITE_CPC, "$JS.CSC.API", "source gone.> of csc", "its lists have this pattern no more"},
+        {EB_SITE_CPC, "$JS.elsewhere.API", "source gone.> of $JS.elsewhere.API", "somebody else's"},
+        {EB_SITE_CSC, "", "source gone.> of this server", "somebody else's"},
+    };
+    for (size_t i = 0; i < EB_COUNT_OF(rows); i++) {
+        EB_CLEANUP(both_done) struct both b = both_of(rows[i].type, 1, "{}", FULL);
+        json_t *sources = json_object_get(json_object_get(b.info, "config"), "sources");
+        json_t *gone = parse(SOURCE("$MQTT_msgs", "", "$XL.x", "gone.>", "there.>"));
+        (void)json_object_set_new(json_object_get(gone, "external"), "api", json_string(rows[i].api));
+        (void)json_array_append_new(sources, gone);
+        EB_CLEANUP(eb_stream_changes_done) struct eb_stream_changes c = {0};
+        assert_int_equal(eb_stream_compare(b.wanted, b.info, NOW, &c), EB_OK);
+        assert_int_equal(c.n, 1);
+        assert_string_equal(c.items[0].field, rows[i].field);
+        assert_string_equal(c.items[0].to, "absent");
+        assert_int_equal(c.items[0].kind, EB_CHANGE_PLAIN);
+        if (!strstr(c.items[0].why, rows[i].why) || !strstr(c.items[0].why, "not in the site document"))
+            fail_msg("row %zu: %s", i, c.items[0].why);
+        eb_auto_json json_t *sent = eb_stream_updated(b.wanted, b.info);
+        assert_true(json_equal(json_object_get(sent, "sources"), json_object_get(b.wanted, "sources")));
+    }
+}
+
+static void start_of_a_source(void **state) {
+    (void)state;
+    EB_CLEANUP(both_done) struct both b = both_of(EB_SITE_CSC, 1, "{}", FULL);
+    json_t *sources = json_object_get(json_object_get(b.info, "config"), "sources");
     (void)json_object_del(json_array_get(sources, 0), "opt_start_seq");
     EB_CLEANUP(eb_stream_changes_done) struct eb_stream_changes c = {0};
-    assert_int_equal(eb_stream_compare(wanted, info, NOW, &c), EB_OK);
-    assert_int_equal(c.n, 2);
+    assert_int_equal(eb_stream_compare(b.wanted, b.info, NOW, &c), EB_OK);
+    assert_int_equal(c.n, 1);
     assert_string_equal(c.items[0].field, "source $MQTT.msgs.sensor.> of cpc-1, opt_start_seq");
-    assert_string_equal(c.items[1].field, "source $MQTT.msgs.sensor.> of cpc-9");
-    assert_string_equal(c.items[1].to, "absent");
-    assert_int_equal(c.items[1].kind, EB_CHANGE_PLAIN);
-    assert_non_null(strstr(c.items[1].why, "not in the site document"));
-    eb_auto_json json_t *sent = eb_stream_updated(wanted, info);
-    assert_true(json_equal(json_object_get(sent, "sources"), json_object_get(wanted, "sources")));
 }
 
 static void no_answer_of_a_server(void **state) {
@@ -418,10 +448,10 @@ static void sites_by_api(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(csc_as_listed),         cmocka_unit_test(cpc_as_listed),
-        cmocka_unit_test(nothing_crosses),       cmocka_unit_test(wildcards_are_named),
-        cmocka_unit_test(both_documents_agree),  cmocka_unit_test(changes_are_judged),
-        cmocka_unit_test(foreign_sources_go),    cmocka_unit_test(no_answer_of_a_server),
+        cmocka_unit_test(streams_as_listed),     cmocka_unit_test(nothing_crosses),
+        cmocka_unit_test(wildcards_are_named),   cmocka_unit_test(both_documents_agree),
+        cmocka_unit_test(changes_are_judged),    cmocka_unit_test(foreign_sources_go),
+        cmocka_unit_test(start_of_a_source),     cmocka_unit_test(no_answer_of_a_server),
         cmocka_unit_test(sources_have_a_state),  cmocka_unit_test(sites_by_api),
         cmocka_unit_test(sources_go_out_and_in),
     };

@@ -40,7 +40,7 @@ def subject(topic):
 
 
 class Load:
-    """with Load(three_sites, flows, rate) as load: break something; then load.judge()."""
+    """with Load(three_sites, flows, rate) as load: break something; then load.judge(). rate: of each flow, a second, or {name of a flow: rate}."""
 
     def __init__(self, federation, flows, rate, listen=("main",), also=None):
         self.federation, self.flows, self.rate = federation, flows, rate
@@ -71,7 +71,8 @@ class Load:
         for flow in self.flows:
             also = self.also.get(flow.site, ()) if flow.server == "main" else ()
             name = f"{flow.name}-{time.time_ns() % 10**9}"
-            s = self.senders[flow.name] = Sender(places[flow.site].where(flow.server), flow.topic, self.rate, flow.qos, name, also=also)
+            rate = self.rate[flow.name] if isinstance(self.rate, dict) else self.rate
+            s = self.senders[flow.name] = Sender(places[flow.site].where(flow.server), flow.topic, rate, flow.qos, name, also=also)
             self._stack.callback(s.stop)
             s.start()
         self.flowing()
@@ -174,11 +175,14 @@ def stopped(federation, *names, first=None):
 
 
 @contextlib.contextmanager
-def cut(federation, *cpcs):
-    """The links of these CPCs are cut within the block."""
+def cut(federation, *cpcs, closed=True):
+    """The links of these CPCs are cut within the block. closed=False: nothing passes, but no connection ends (a black hole)."""
     outage = Outage("", time.time())
     for cpc in cpcs:
-        federation.proxy[cpc].cut()
+        if closed:
+            federation.proxy[cpc].cut()
+        else:
+            federation.proxy[cpc].freeze()
     outage.cut = time.time()
     yield outage
     outage.back = time.time()

@@ -33,7 +33,7 @@ def seconds(stamp):
 async def connect(site):
     async def ignore(_error):
         pass
-    return await nats.connect(site.url, user="app", password=PASSWORD, max_reconnect_attempts=-1, reconnect_time_wait=0.05, error_cb=ignore)
+    return await nats.connect(site.urls, user="app", password=PASSWORD, max_reconnect_attempts=-1, reconnect_time_wait=0.05, error_cb=ignore)
 
 
 class Flow:

@@ -5,6 +5,7 @@ shows here alone, and a server is stopped and started in a tenth of a second.
   bus = Plain(folder).up()
   bus.site("csc").stop() .start() .restart(); bus.streams("csc", "apply", …) runs `eventbus streams apply` against it
   bus.proxy["1"].cut() / .heal()         the leaf link of CPC 1
+  Plain(folder, replicas=3)              the CSC as a cluster of three, its streams with three replicas; the links lead to its first node
 """
 import contextlib
 import json
@@ -50,6 +51,10 @@ class PlainSite:
     @property
     def url(self):
         return f"nats://{self.address}:4222"
+
+    @property
+    def urls(self):
+        return self.url.split(",")
 
     # --- files ---------------------------------------------------------------------------------------------------
     def write(self, **changes):
@@ -158,6 +163,41 @@ accounts {{ SYS {{ users [{{user: sys, password: "{PASSWORD}"}}] }}
             return json.loads(client.request("$JS.API." + name, json.dumps(body).encode() if body else b"").data)
 
 
+class PlainCluster(PlainSite):
+    """A CSC of several servers; what a PlainSite does with its one server is done with all of them."""
+
+    def __init__(self, bus, name, addresses):
+        super().__init__(bus, name, addresses[0])
+        self.addresses, self.processes = addresses, [None] * len(addresses)
+
+    @property
+    def url(self):
+        return ",".join(f"nats://{address}:4222" for address in self.addresses)
+
+    def write(self, **changes):
+        super().write(**{"replicas": len(self.addresses), **changes})
+        routes = ", ".join(f'"nats://{address}:6222"' for address in self.addresses)
+        for n, address in enumerate(self.addresses, 1):
+            text = self.config().replace(f'"{self.address}:', f'"{address}:').replace(f"{self.name}-main", f"{self.name}-main-{n}")
+            text = text.replace('/js"', f'/js-{n}"').replace("stream_replicas: 1", f"stream_replicas: {len(self.addresses)}")
+            (self.folder / f"server-{n}.conf").write_text(text + f'cluster {{ name: {self.name}, listen: "{address}:6222", routes: [{routes}] }}\n')
+        return self
+
+    def start(self):
+        log = open(self.folder / "server.log", "ab")
+        self.processes = [subprocess.Popen([NATS_SERVER, "-c", self.folder / f"server-{n}.conf"], stdout=log, stderr=log)
+                          for n in range(1, len(self.addresses) + 1)]
+        log.close()
+        return self
+
+    def stop(self, how=signal.SIGTERM):
+        for self.process in self.processes:
+            super().stop(how)
+
+    def client(self, **options):
+        return NatsClient(self.urls[0], user="app", password=PASSWORD, **options)
+
+
 def free_network():
     """Three octets of a loopback network where nobody else's test is."""
     while True:
@@ -170,13 +210,14 @@ def free_network():
 
 
 class Plain:
-    def __init__(self, folder, ids=("1", "2"), lists=None):
+    def __init__(self, folder, ids=("1", "2"), lists=None, replicas=1):
         self.folder = Path(folder)
         self.address = address = free_network()
         self.ids = list(ids)
         self.lists = lists or {"cscExports": ["broadcast.>"], "cscPrefixedExports": ["command.>"], "cpcExports": ["sensor.>"]}
         self.proxy = {i: Proxy((f"{address}.{100 + n}", 7422), (f"{address}.1", 7422)) for n, i in enumerate(ids)}
-        self.sites = {"csc": PlainSite(self, "csc", f"{address}.1")}
+        self.sites = {"csc": PlainSite(self, "csc", f"{address}.1") if replicas == 1 else
+                      PlainCluster(self, "csc", [f"{address}.{n}" for n in range(1, replicas + 1)])}
         self.sites |= {f"cpc-{i}": PlainSite(self, f"cpc-{i}", f"{address}.{10 + n}") for n, i in enumerate(ids)}
         self.watchers = []
 
@@ -203,9 +244,9 @@ class Plain:
         return subprocess.run([*os.environ.get("EB_WRAP", "").split(), EVENTBUS, "streams", verb, "--site", site.document, "--server", server or site.url,
                                "--seed-file", site.seed, *map(str, more)], capture_output=True, text=True, timeout=60 * SLOW)
 
-    def watch(self, name):
+    def watch(self, name, server=None):
         """Starts `eventbus streams watch`; .lines() gives what it told."""
-        watcher = Watcher(self.site(name))
+        watcher = Watcher(self.site(name), server)
         self.watchers.append(watcher)
         return watcher
 
@@ -224,11 +265,11 @@ class Plain:
 
 
 class Watcher:
-    def __init__(self, site):
+    def __init__(self, site, server=None):
         self.log = site.folder / f"watch-{os.urandom(3).hex()}.log"
         with open(self.log, "wb") as log:
-            self.process = subprocess.Popen([EVENTBUS, "streams", "watch", "--site", site.document, "--server", site.url, "--seed-file", site.seed],
-                                            stderr=log)
+            self.process = subprocess.Popen([EVENTBUS, "streams", "watch", "--site", site.document, "--server", server or site.url,
+                                             "--seed-file", site.seed], stderr=log)
 
     def lines(self, text=""):
         """The log lines whose message holds text."""

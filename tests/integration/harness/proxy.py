@@ -50,7 +50,8 @@ class Proxy:
             writer.transport.abort()
         for task in list(self._tasks):
             task.cancel()
-        self._flowing.set()
+        if self._flowing is not None:
+            self._flowing.set()
 
     async def _serve(self, reader, writer):
         task = asyncio.current_task()
