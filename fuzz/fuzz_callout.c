@@ -40,8 +40,9 @@ static struct eb_callout core;
 static struct eb_nkey *server, *curve;
 static struct eb_xkey_shared shared;
 
-static void nothing(void *ctx) {
+static void nothing(void *ctx, struct eb_source *s) {
     (void)ctx;
+    (void)s;
 }
 
 static char *file(const char *folder, const char *name, const char *text) {
@@ -81,9 +82,10 @@ static void set_up(void) {
     FUZZ_MUST((core.sealing = eb_sealing_new()) != NULL);
     struct eb_view v = {0};
     eb_live_view(core.live, &v);
-    FUZZ_MUST(eb_keysource_start(&v.settings->config->jwks, nothing, NULL, &core.keys, NULL) == EB_OK);
+    struct eb_sources *sources = eb_live_sources(core.live);
+    FUZZ_MUST(eb_sources_start(sources, nothing, NULL, NULL) == EB_OK);
     for (struct eb_jwks *set = NULL; !set; eb_jwks_unref(set))
-        set = eb_keysource_get(core.keys);
+        set = eb_keysource_get(sources->v[0].keys);
     FUZZ_MUST(eb_nkey_from_seed(EB_STR(SERVER_SEED), EB_NKEY_SERVER, &server, NULL) == EB_OK);
     FUZZ_MUST(eb_nkey_from_seed(EB_STR(CURVE_SEED), EB_NKEY_CURVE, &curve, NULL) == EB_OK);
     FUZZ_MUST(eb_xkey_shared_init(&shared, curve, eb_nkey_public_raw(eb_signer_curve(v.signer, 0))) == EB_OK);
@@ -178,9 +180,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct eb_callout_in in = {.payload = eb_buf_get(&sealed),
                                .header_xkey = seals ? EB_STR(CURVE) : EB_STR_NONE,
                                .arrived_ns = eb_mono_ns(),
-                               .waited = true};
-    int64_t until_ns = 0;
-    if (eb_callout_run(&core, &in, &scratch, &reply, &until_ns) == EB_ANSWER)
+                               .no_wait = true};
+    struct eb_wait wait = {0};
+    if (eb_callout_run(&core, &in, &scratch, &reply, &wait) == EB_ANSWER)
         check_answer(eb_buf_get(&reply), seals);
     else
         FUZZ_MUST(reply.n == 0);

@@ -36,7 +36,9 @@ static struct eb_jwks *set;
 
 static void use(struct eb_str token) {
     static const struct eb_str audiences[] = {{"bus", 3}};
-    const struct eb_jwt_rules strict = {{"joe", 3}, audiences, 1}, open = {{"joe", 3}, NULL, 0};
+    const struct eb_jwt_rules strict = {{"joe", 3}, audiences, 1, false}, open = {{"joe", 3}, NULL, 0, false},
+                              none = {{"joe", 3}, NULL, 0, true};
+    static const struct eb_str names[] = {{"scope", 5}, {"scp", 3}, {"azp", 3}, {"", 0}};
     bool shape = eb_jwt_shape(token);
     struct eb_jwt t;
     struct eb_err err = {0};
@@ -57,7 +59,12 @@ static void use(struct eb_str token) {
     FUZZ_MUST(shape || !eb_str_starts(token, EB_STR("eyJ")));
     if (eb_jwt_check(&t, &strict, NOW, &exp, NULL) == EB_OK)
         FUZZ_MUST(eb_jwt_check(&t, &open, NOW, &exp, NULL) == EB_OK && exp > NOW && eb_str_eqz(t.iss, "joe"));
-    (void)eb_jwt_has_scope(&t, EB_STR("mqtt"));
+    if (eb_jwt_check(&t, &none, NOW, &exp, NULL) == EB_OK)
+        FUZZ_MUST(!json_object_get(t.claims, "aud"));
+    struct eb_str client = EB_STR_NONE;
+    if (eb_jwt_first_claim(&t, names, EB_COUNT_OF(names), &client, NULL) == EB_OK)
+        FUZZ_MUST(!client.p == !client.n);
+    FUZZ_MUST(eb_jwt_check_scope(&t, names, EB_COUNT_OF(names), EB_STR(""), NULL) != EB_OK);
     eb_jwt_done(&t);
 }
 

@@ -45,7 +45,13 @@
     X(EB_E_MISSING_SCOPE, "missing_scope", DENY, "the entry's required_scope is not in the token")           \
     X(EB_E_ID_TOKEN, "id_token", DENY, "an ID token was sent; send the access token")                        \
     X(EB_E_TOKEN_TYPE, "token_type", DENY, "a refresh, logout or other token; send the access token")        \
+    X(EB_E_LEGACY_TOKEN, "legacy_token", DENY, "a Secret's token without end; mount a projected one")        \
     X(EB_E_CRIT_HEADER, "crit_header", DENY, "the token demands an extension (crit)")                        \
+    /* ServiceAccounts */                                                                                    \
+    X(EB_E_SA_UNKNOWN, "serviceaccount_unknown", DENY, "the cluster has no such ServiceAccount")             \
+    X(EB_E_SA_REPLACED, "serviceaccount_replaced", DENY, "deleted and made again: restart the pod")          \
+    X(EB_E_TOKEN_REVIEW, "token_review", DENY, "the API server does not confirm the token")                  \
+    X(EB_E_KUBE_UNAVAILABLE, "kubernetes_unavailable", UNDECIDED, "is the Kubernetes API reachable")         \
     /* certificates */                                                                                       \
     X(EB_E_CERT_UNTRUSTED, "cert_untrusted", DENY, "the chain does not end in mtls.ca-path")                 \
     X(EB_E_CERT_EXPIRED, "cert_expired", DENY, "renew the client's certificate")                             \

@@ -90,6 +90,8 @@ static enum eb_rc check_audience(const json_t *claims, const struct eb_jwt_rules
     const json_t *aud = json_object_get(claims, "aud"), *item;
     bool found = false;
     size_t i;
+    if (aud && rules->audience_none)
+        return EB_FAIL(reterr, EB_E_WRONG_AUDIENCE, "an aud in a token of an issuer that writes none");
     if (json_is_string(aud))
         found = is_wanted(eb_json_str(claims, "aud"), rules);
     else if (aud && !json_is_array(aud))
@@ -125,22 +127,50 @@ enum eb_rc eb_jwt_check(const struct eb_jwt *t, const struct eb_jwt_rules *rules
     return rc;
 }
 
-bool eb_jwt_has_scope(const struct eb_jwt *t, struct eb_str scope) {
-    static const char *const names[] = {"scope", "scp", "scopes"};
-    if (scope.n == 0)
-        return false;
-    for (size_t i = 0; i < EB_COUNT_OF(names); i++) {
-        const json_t *v = json_object_get(t->claims, names[i]), *item;
-        size_t at;
-        json_array_foreach(v, at, item) {
-            if (json_is_string(item) &&
-                eb_str_eq(eb_str_n(json_string_value(item), json_string_length(item)), scope))
-                return true;
+/* The first of these claims that the token has, NULL where it has none; *ret_name is its name. */
+static const json_t *first_of(const struct eb_jwt *t, const struct eb_str *names, size_t n,
+                              struct eb_str *ret_name) {
+    for (size_t i = 0; i < n; i++) {
+        const json_t *v = json_object_getn(t->claims, names[i].p, names[i].n);
+        if (v) {
+            *ret_name = names[i];
+            return v;
         }
-        struct eb_str rest = eb_json_str(t->claims, names[i]);
-        while (rest.p)
-            if (eb_str_eq(eb_str_cut(&rest, ' '), scope))
-                return true;
     }
-    return false;
+    return NULL;
+}
+
+enum eb_rc eb_jwt_first_claim(const struct eb_jwt *t, const struct eb_str *names, size_t n,
+                              struct eb_str *ret, struct eb_err *reterr) {
+    struct eb_str name = EB_STR_NONE;
+    const json_t *v = first_of(t, names, n, &name);
+    if (v && json_string_length(v) == 0)
+        return EB_FAIL(reterr, EB_E_MALFORMED, "%.*s in the token is no text, or an empty one",
+                       EB_STR_ARG(name));
+    *ret = v ? eb_str_n(json_string_value(v), json_string_length(v)) : EB_STR_NONE;
+    return EB_OK;
+}
+
+enum eb_rc eb_jwt_check_scope(const struct eb_jwt *t, const struct eb_str *names, size_t n,
+                              struct eb_str scope, struct eb_err *reterr) {
+    struct eb_str name = EB_STR_NONE;
+    const json_t *v = first_of(t, names, n, &name), *item;
+    if (v && !json_is_string(v) && !json_is_array(v))
+        return EB_FAIL(reterr, EB_E_MALFORMED, "%.*s in the token is neither a text nor a list",
+                       EB_STR_ARG(name));
+    bool found = false;
+    size_t at;
+    json_array_foreach(v, at, item) {
+        if (!json_is_string(item))
+            return EB_FAIL(reterr, EB_E_MALFORMED, "item %zu of %.*s in the token is no text", at,
+                           EB_STR_ARG(name));
+        found = found || eb_str_eq(eb_str_n(json_string_value(item), json_string_length(item)), scope);
+    }
+    struct eb_str rest =
+        json_is_string(v) ? eb_str_n(json_string_value(v), json_string_length(v)) : EB_STR_NONE;
+    while (rest.p && !found)
+        found = eb_str_eq(eb_str_cut(&rest, ' '), scope);
+    if (found && scope.n)
+        return EB_OK;
+    return EB_FAIL(reterr, EB_E_MISSING_SCOPE, "the entry requires the scope %.*s", EB_STR_ARG(scope));
 }

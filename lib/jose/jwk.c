@@ -162,7 +162,9 @@ static enum eb_rc read_okp(const json_t *obj, struct eb_jwk *k, struct eb_err *r
 static enum eb_rc read_purpose(const json_t *obj, struct eb_jwk *k, struct eb_err *reterr) {
     struct eb_str use = EB_STR_NONE, alg = EB_STR_NONE;
     enum eb_json_have have = eb_json_get_str(obj, "use", &use);
-    if (have == EB_JSON_WRONG_TYPE || (have == EB_JSON_OK && !eb_str_eqz(use, "sig")))
+    /* jwt-svid: keys for tokens in a SPIFFE bundle, which lists those for certificates beside them. */
+    if (have == EB_JSON_WRONG_TYPE ||
+        (have == EB_JSON_OK && !eb_str_eqz(use, "sig") && !eb_str_eqz(use, "jwt-svid")))
         return EB_FAIL(reterr, EB_E_BAD_KEY, "a key whose \"use\" is not \"sig\"");
     const json_t *ops = json_object_get(obj, "key_ops"), *op;
     size_t i;

@@ -56,6 +56,7 @@ struct eb_jwt_rules {
     struct eb_str issuer;           /* exact; {NULL, 0} fits no token */
     const struct eb_str *audiences; /* any one of them; none = not checked */
     size_t audiences_n;
+    bool audience_none; /* a token that has an aud is refused, whatever stands in it */
 };
 #define EB_JWT_LEEWAY_S 5 /* of nbf and iat; exp has none */
 /*
@@ -71,7 +72,18 @@ struct eb_jwt_rules {
  */
 EB_MUSTCHECK enum eb_rc eb_jwt_check(const struct eb_jwt *t, const struct eb_jwt_rules *rules, int64_t now_s,
                                      int64_t *ret_exp, struct eb_err *reterr);
-/* True where `scope` (blank-separated text) or `scp`/`scopes` (text or list) of the claims holds scope. */
-bool eb_jwt_has_scope(const struct eb_jwt *t, struct eb_str scope);
+/*
+ * The first of the named claims that is there, as text: which claim names a token's client differs among
+ * providers. Claims that are not named are never looked at, and none behind the first that is there.
+ * *ret {NULL, 0} where there is none. EB_E_MALFORMED where it is no text or an empty one.
+ */
+EB_MUSTCHECK enum eb_rc eb_jwt_first_claim(const struct eb_jwt *t, const struct eb_str *names, size_t n,
+                                           struct eb_str *ret, struct eb_err *reterr);
+/*
+ * EB_OK where the first of the named claims that is there holds scope: a text with blanks between the scopes,
+ * or a list of texts. EB_E_MISSING_SCOPE; EB_E_MALFORMED where that claim is of another type.
+ */
+EB_MUSTCHECK enum eb_rc eb_jwt_check_scope(const struct eb_jwt *t, const struct eb_str *names, size_t n,
+                                           struct eb_str scope, struct eb_err *reterr);
 
 #endif

@@ -54,20 +54,44 @@ EB_MUSTCHECK enum eb_rc eb_auth_request_read(struct eb_str text, struct eb_str h
 struct eb_user_claims {
     struct eb_str issuer;    /* text of the A key that signs */
     struct eb_str user_nkey; /* the request's */
-    struct eb_str account;   /* name: goes into aud (configuration mode) */
-    struct eb_str name;      /* the entry's name */
+    /* configuration mode: the account's name, goes into aud. Operator mode, where the key that signs says the
+     * account: {NULL, 0} */
+    struct eb_str account;
+    /* operator mode, and issuer is a signing key: the account whose key it is; else {NULL, 0} */
+    struct eb_str issuer_account;
+    struct eb_str name; /* the entry's name */
+    const struct eb_str *tags;
+    size_t tags_n;
     struct eb_str grants_json; /* the ready members `"pub":{…},"sub":{…}` and, where given, `,"resp":{…}` (see
                                   policy) */
-    int64_t iat, exp;          /* exp 0 = none */
+    /* issuer is a scoped signing key: its template says the permissions, the server refuses a JWT that has
+     * any, and grants_json is not written. Name and tags are pasted into the template's subjects unchecked.
+     */
+    bool scoped;
+    bool bearer;      /* the JWT alone logs in */
+    int64_t iat, exp; /* exp 0 = none; without iat the server could not revoke it */
 };
-/* Appends the signed user JWT. Limits are written as -1, type user, version 2. */
+/*
+ * Appends the signed user JWT. Limits are written as -1 (none where scoped), type user, version 2.
+ * EB_E_INVALID where scoped and the name or a tag must not get into a template (claims.h).
+ */
 EB_MUSTCHECK enum eb_rc eb_user_jwt_write(struct eb_buf *to, const struct eb_user_claims *u, eb_sign_fn sign,
                                           void *ctx);
 
+/* Whose answer it is. */
+struct eb_auth_issuer {
+    struct eb_str key;     /* text of the A key that signs */
+    struct eb_str account; /* where key is a signing key: the callout account; else {NULL, 0} */
+};
 /*
  * Appends the signed answer: exactly one of user_jwt and error is non-empty. server_id is the request's
  * (aud), user_nkey its (sub).
  */
+EB_MUSTCHECK enum eb_rc eb_auth_response_by(struct eb_buf *to, const struct eb_auth_issuer *issuer,
+                                            struct eb_str server_id, struct eb_str user_nkey,
+                                            struct eb_str user_jwt, struct eb_str error, int64_t iat,
+                                            eb_sign_fn sign, void *ctx);
+/* The same by the account's own key. */
 EB_MUSTCHECK enum eb_rc eb_auth_response_write(struct eb_buf *to, struct eb_str issuer,
                                                struct eb_str server_id, struct eb_str user_nkey,
                                                struct eb_str user_jwt, struct eb_str error, int64_t iat,

@@ -94,3 +94,13 @@ enum eb_rc eb_creds_read_file(const char *path, struct eb_creds *ret, struct eb_
     c = (struct eb_creds){0};
     return EB_OK;
 }
+
+void eb_creds_write(struct eb_buf *to, struct eb_str jwt, struct eb_str seed) {
+    eb_buf_z(to, "-----BEGIN NATS USER JWT-----\n");
+    eb_buf_str(to, jwt);
+    eb_buf_z(to, "\n------END NATS USER JWT------\n\n"
+                 "The seed below is a secret: who has it can log in as this user.\n\n"
+                 "-----BEGIN USER NKEY SEED-----\n");
+    eb_buf_str(to, seed);
+    eb_buf_z(to, "\n------END USER NKEY SEED------\n");
+}

@@ -24,4 +24,7 @@ void eb_creds_done(struct eb_creds *c);
  */
 EB_MUSTCHECK enum eb_rc eb_creds_read_file(const char *path, struct eb_creds *ret, struct eb_err *reterr);
 
+/* Appends such a file: the user JWT and the seed of its sub. to holds a secret then. */
+void eb_creds_write(struct eb_buf *to, struct eb_str jwt, struct eb_str seed);
+
 #endif

@@ -10,6 +10,7 @@
 #include "policy/cidr.h"
 #include "policy/index.h"
 #include "policy/policy.h"
+#include "subject/permissions.h"
 
 #define EB_POLICY_NAME_MAX 128
 #define EB_POLICY_CLIENT_ID_MAX 128
@@ -99,18 +100,7 @@ enum eb_field {
 };
 extern const char *const eb_field_name[EB_F_COUNT];
 
-enum eb_side { EB_PUB_ALLOW, EB_PUB_DENY, EB_SUB_ALLOW, EB_SUB_DENY, EB_SIDES };
 extern const char *const eb_side_path[EB_SIDES]; /* "permissions.pub.allow", … */
-
-struct eb_rule {
-    size_t off, n; /* in the draft's text */
-    size_t line;
-    size_t subject_n; /* bytes before the blank and queue group */
-};
-struct eb_rules {
-    struct eb_rule *v;
-    size_t n, cap;
-};
 
 /* One entry between reading and checking; its memory is used again for the next. */
 struct eb_draft {

@@ -238,7 +238,7 @@ enum eb_rc eb_policy_load(struct eb_doc *doc, const struct eb_policy_options *op
         return l.rc;
     if (findings->errors != before)
         return EB_E_INVALID;
-    if (l.policy->n == 0) {
+    if (l.policy->n == 0 && !opt->others) {
         l.section = NULL;
         eb_load_report(&l, EB_WARNING, 1, NULL, "add entries for those who shall get in",
                        "no entries: every client is refused");

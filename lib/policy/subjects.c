@@ -10,8 +10,6 @@
 #define COMPARED_MAX 64             /* rules of a list that are compared with those of another */
 #define RESP_MAX ((int64_t)1000000) /* answers to one request */
 #define TTL_MAX_NS ((int64_t)86400 * 1000000000)
-#define RESP_MAX_DEFAULT 1 /* what nats-server takes where nothing is given */
-#define RESP_TTL_DEFAULT_NS ((int64_t)120 * 1000000000)
 
 const char *const eb_side_path[EB_SIDES] = {"permissions.pub.allow", "permissions.pub.deny",
                                             "permissions.sub.allow", "permissions.sub.deny"};
@@ -100,8 +98,8 @@ static bool read_part(struct eb_load *l, unsigned key, const struct eb_doc_event
                             key ? EB_SUB_ALLOW : EB_PUB_ALLOW);
     struct eb_draft *d = &l->draft;
     d->has_resp = true;
-    d->resp_max = RESP_MAX_DEFAULT;
-    d->resp_ttl_ns = RESP_TTL_DEFAULT_NS;
+    d->resp_max = EB_PERMISSIONS_RESP_MAX;
+    d->resp_ttl_ns = EB_PERMISSIONS_RESP_TTL_NS;
     return read_mapping(l, ev, "permissions.resp", resp, 2, read_resp, 0);
 }
 

@@ -119,6 +119,7 @@ found=$(
     table_differs "$table" docs/configuration.md
     reasons lib/base/rc.h | missing reason docs/operations.md
     metrics auth-callout/src/metrics.c | missing metric docs/operations.md
+    metrics auth-callout/src/sources.c | missing metric docs/operations.md
     unhelped Makefile
     dead_links README.md SECURITY.md docs/*.md
 )

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Includes go one way: programs -> policy, site -> jose, cert, natsjwt, subject -> nkey -> base. Every quoted include of lib/ names its folder.
+# Includes go one way: programs -> kube, policy, site -> jose, cert, natsjwt, subject -> nkey -> base. Every quoted include of lib/ names its folder.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -8,7 +8,7 @@ rank() { # folder of lib/ -> its layer; empty for an unknown one
     base) echo 0 ;;
     nkey) echo 1 ;;
     jose | cert | natsjwt | subject) echo 2 ;;
-    policy | site) echo 3 ;;
+    kube | policy | site) echo 3 ;;
     esac
 }
 
@@ -62,12 +62,15 @@ self_test() {
 ok lib/nkey/a.c base/err.h
 ok lib/nkey/a.c nkey/nkey.h
 ok lib/policy/a.h subject/subject.h
+ok lib/kube/a.h jose/jwt.h
 ok auth-callout/src/a.c policy/policy.h
 ok eventbus/a.c command.h
 bad lib/base/a.c nkey/nkey.h
 bad lib/nkey/a.h jose/jose.h
 bad lib/jose/a.c cert/cert.h
 bad lib/site/a.c policy/policy.h
+bad lib/kube/a.c policy/policy.h
+bad lib/policy/a.c kube/grants.h
 bad lib/policy/a.c auth-callout/src/log.h
 bad lib/base/a.c err.h
 bad lib/base/a.c ../base/err.h

@@ -381,6 +381,69 @@ static void user_jwt(void **state) {
     free(nats);
 }
 
+/* Operator mode: no aud, the signing key's account; a scoped key gets a name and tags alone, and only such as
+ * may stand in its template. */
+static void user_jwt_of_an_operator(void **state) {
+    (void)state;
+    EB_CLEANUP(eb_nkey_freep) struct eb_nkey *k = fixture_key(ACCOUNT_R0_SEED);
+    const struct eb_str tags[] = {EB_STR("team:red"), EB_STR("x")};
+    struct eb_user_claims u = {
+        .issuer = EB_STR(ACCOUNT_R0),
+        .issuer_account = EB_STR(ACCOUNT_R1),
+        .user_nkey = EB_STR(USER_R0),
+        .name = EB_STR("probe"),
+        .tags = tags,
+        .tags_n = 2,
+        .grants_json = EB_STR("\"pub\":{},\"sub\":{}"),
+        .iat = 1700000000,
+    };
+    static const char *const want[] = {
+        "{\"pub\":{},\"sub\":{},\"subs\":-1,\"data\":-1,\"payload\":-1,\"issuer_account\":\"" ACCOUNT_R1
+        "\",\"tags\":[\"team:red\",\"x\"],\"type\":\"user\",\"version\":2}",
+        "{\"issuer_account\":\"" ACCOUNT_R1
+        "\",\"tags\":[\"team:red\",\"x\"],\"type\":\"user\",\"version\":2}",
+    };
+    for (size_t i = 0; i < EB_COUNT_OF(want); i++) {
+        eb_auto_buf struct eb_buf to = {0};
+        u.scoped = i == 1;
+        assert_int_equal(eb_user_jwt_write(&to, &u, fixture_sign, k), EB_OK);
+        EB_CLEANUP(eb_natsjwt_done) struct eb_natsjwt t = {0};
+        json_t *claims = read_back(eb_buf_get(&to), &t);
+        assert_null(json_object_get(claims, "aud"));
+        assert_int_equal(t.iat, 1700000000);
+        char *nats = json_dumps(t.nats, JSON_COMPACT | JSON_PRESERVE_ORDER);
+        assert_string_equal(nats, want[i]);
+        free(nats);
+    }
+    static const char *const hostile[] = {"*", ">", "a.b", "a b", "a\tb", "team:*"};
+    for (size_t i = 0; i < EB_COUNT_OF(hostile); i++) {
+        eb_auto_buf struct eb_buf to = {0};
+        const struct eb_str tag = eb_str(hostile[i]);
+        u.name = EB_STR("probe");
+        u.tags = &tag;
+        u.tags_n = 1;
+        assert_int_equal(eb_user_jwt_write(&to, &u, fixture_sign, k), EB_E_INVALID);
+        u.name = tag;
+        u.tags_n = 0;
+        assert_int_equal(eb_user_jwt_write(&to, &u, fixture_sign, k), EB_E_INVALID);
+        assert_int_equal(to.n, 0);
+    }
+}
+
+static void response_by_a_signing_key(void **state) {
+    (void)state;
+    EB_CLEANUP(eb_nkey_freep) struct eb_nkey *k = fixture_key(ACCOUNT_R0_SEED);
+    const struct eb_auth_issuer by = {.key = EB_STR(ACCOUNT_R0), .account = EB_STR(ACCOUNT_R1)};
+    eb_auto_buf struct eb_buf to = {0};
+    assert_int_equal(eb_auth_response_by(&to, &by, EB_STR(SERVER_R0), EB_STR(USER_R1), EB_STR_NONE,
+                                         EB_STR("no"), 5, fixture_sign, k),
+                     EB_OK);
+    EB_CLEANUP(eb_natsjwt_done) struct eb_natsjwt t = {0};
+    (void)read_back(eb_buf_get(&to), &t);
+    assert_true(eb_str_eqz(t.iss, ACCOUNT_R0) &&
+                eb_str_eqz(eb_json_str(t.nats, "issuer_account"), ACCOUNT_R1));
+}
+
 static void response(void **state) {
     (void)state;
     EB_CLEANUP(eb_nkey_freep) struct eb_nkey *k = fixture_key(ACCOUNT_R0_SEED);
@@ -420,11 +483,18 @@ static void response(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reads_all_members), cmocka_unit_test(absent_is_not_empty),
-        cmocka_unit_test(kinds_and_types),   cmocka_unit_test(tls_shapes),
-        cmocka_unit_test(hostile),           cmocka_unit_test(sealed_one),
-        cmocka_unit_test(missing_objects),   cmocka_unit_test(size_limit),
-        cmocka_unit_test(user_jwt),          cmocka_unit_test(response),
+        cmocka_unit_test(reads_all_members),
+        cmocka_unit_test(absent_is_not_empty),
+        cmocka_unit_test(kinds_and_types),
+        cmocka_unit_test(tls_shapes),
+        cmocka_unit_test(hostile),
+        cmocka_unit_test(sealed_one),
+        cmocka_unit_test(missing_objects),
+        cmocka_unit_test(size_limit),
+        cmocka_unit_test(user_jwt),
+        cmocka_unit_test(response),
+        cmocka_unit_test(user_jwt_of_an_operator),
+        cmocka_unit_test(response_by_a_signing_key),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -61,6 +61,17 @@ static void as_tools_write_it(void **state) {
     }
 }
 
+static void as_we_write_it(void **state) {
+    (void)state;
+    eb_auto_buf struct eb_buf jwt = {0}, text = {.secret = true};
+    jwt_for(&jwt, USER_R0, "{\"type\":\"user\",\"version\":2}", "");
+    eb_creds_write(&text, eb_buf_get(&jwt), EB_STR(USER_R0_SEED));
+    EB_CLEANUP(eb_creds_done) struct eb_creds c = {0};
+    assert_int_equal(read_text(&text, &c, NULL), EB_OK);
+    assert_string_equal(c.jwt, jwt.p);
+    assert_string_equal(eb_nkey_public(c.key), USER_R0);
+}
+
 static void refuses(void **state) {
     (void)state;
     static const struct {
@@ -118,6 +129,7 @@ static void refuses(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(as_tools_write_it), cmocka_unit_test(refuses)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(as_tools_write_it), cmocka_unit_test(as_we_write_it),
+                                       cmocka_unit_test(refuses)};
     return cmocka_run_group_tests(tests, make_file, remove_file);
 }

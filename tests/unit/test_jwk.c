@@ -68,6 +68,7 @@ static void test_good_keys(void **state) {
         {"{" EC_KEY ",\"alg\":\"ES256\"}", EB_ALG_BIT(EB_ALG_ES256)},
         {"{" ED_KEY "}", EB_ALG_BIT(EB_ALG_EDDSA)},
         {"{" ED_KEY ",\"alg\":\"EdDSA\",\"use\":\"sig\",\"key_ops\":[\"verify\"]}", EB_ALG_BIT(EB_ALG_EDDSA)},
+        {"{" RSA_KEY ",\"alg\":\"PS384\",\"use\":\"jwt-svid\"}", EB_ALG_BIT(EB_ALG_PS384)},
     };
     for (size_t i = 0; i < EB_COUNT_OF(rows); i++) {
         EB_CLEANUP(eb_jwk_freep) struct eb_jwk *k = NULL;
@@ -107,6 +108,7 @@ static void test_bad_keys(void **state) {
         RSA_E("65537"),
         "{" RSA_KEY ",\"use\":\"enc\"}",
         "{" RSA_KEY ",\"use\":\"Sig\"}",
+        "{" RSA_KEY ",\"use\":\"x509-svid\"}",
         "{" RSA_KEY ",\"use\":[\"sig\"]}",
         "{" RSA_KEY ",\"key_ops\":[\"encrypt\"]}",
         "{" RSA_KEY ",\"key_ops\":[]}",

@@ -519,7 +519,7 @@ static void test_pieces(void **state) {
 }
 
 static const struct eb_str audiences[] = {{"bus", 3}, {"other", 5}};
-static const struct eb_jwt_rules rules = {{"me", 2}, audiences, 2};
+static const struct eb_jwt_rules rules = {{"me", 2}, audiences, 2, false};
 
 static enum eb_rc check(const char *header, const char *claims, const struct eb_jwt_rules *r,
                         int64_t *ret_exp) {
@@ -609,13 +609,22 @@ static void test_claims(void **state) {
         assert_int_equal(exp, rc == EB_OK ? rows[i].exp : -7);
     }
     /* audiences not asked for: still well-formed */
-    const struct eb_jwt_rules open = {{"me", 2}, NULL, 0}, nobody = {EB_STR_NONE, NULL, 0},
-                              empty = {{"", 0}, NULL, 0};
+    const struct eb_jwt_rules open = {{"me", 2}, NULL, 0, false}, nobody = {EB_STR_NONE, NULL, 0, false},
+                              empty = {{"", 0}, NULL, 0, false}, none = {{"me", 2}, NULL, 0, true};
     int64_t exp;
     assert_int_equal(check("{\"alg\":\"RS256\"}", "{\"iss\":\"me\",\"exp\":1700000100}", &open, &exp), EB_OK);
     assert_int_equal(
         check("{\"alg\":\"RS256\"}", "{\"iss\":\"me\",\"exp\":1700000100,\"aud\":7}", &open, &exp),
         EB_E_MALFORMED);
+    /* a provider that writes none: one that has it is not its access token */
+    assert_int_equal(check("{\"alg\":\"RS256\"}", "{\"iss\":\"me\",\"exp\":1700000100}", &none, &exp), EB_OK);
+    static const char *const audiences_there[] = {"\"a\"", "[]", "null", "\"\""};
+    for (size_t i = 0; i < EB_COUNT_OF(audiences_there); i++) {
+        char claims[100];
+        (void)snprintf(claims, sizeof claims, "{\"iss\":\"me\",\"exp\":1700000100,\"aud\":%s}",
+                       audiences_there[i]);
+        assert_int_equal(check("{\"alg\":\"RS256\"}", claims, &none, &exp), EB_E_WRONG_AUDIENCE);
+    }
     assert_int_equal(check("{\"alg\":\"RS256\"}", "{" GOOD "}", &nobody, &exp), EB_E_WRONG_ISSUER);
     assert_int_equal(check("{\"alg\":\"RS256\"}", "{" GOOD "}", &empty, &exp), EB_E_WRONG_ISSUER);
     assert_int_equal(check("{\"alg\":\"RS256\"}", "{\"iss\":\"\",\"exp\":1700000100}", &nobody, &exp),
@@ -655,41 +664,98 @@ static void test_header_typ(void **state) {
     assert_int_equal(eb_jws_read(EB_STR("eyJhbGciOiJFUzI1NiJ9..AAAA"), &t, NULL), EB_OK);
     assert_int_equal(t.payload.n, 0);
     assert_int_equal(eb_jwt_check(&t, &rules, NOW, &exp, NULL), EB_E_MALFORMED);
-    assert_false(eb_jwt_has_scope(&t, EB_STR("x")));
+    static const struct eb_str scope[] = {{"scope", 5}};
+    struct eb_str client = EB_STR("before");
+    assert_int_equal(eb_jwt_check_scope(&t, scope, 1, EB_STR("x"), NULL), EB_E_MISSING_SCOPE);
+    assert_int_equal(eb_jwt_first_claim(&t, scope, 1, &client, NULL), EB_OK);
+    assert_null(client.p);
     eb_jwt_done(&t);
+}
+
+/* Names separated by commas. */
+static size_t names_of(const char *list, struct eb_str to[8]) {
+    size_t n = 0;
+    struct eb_str rest = eb_str(list);
+    while (rest.p && n < 8 && *list)
+        to[n++] = eb_str_cut(&rest, ',');
+    return n;
 }
 
 static void test_scopes(void **state) {
     (void)state;
     static const struct {
-        const char *claims, *scope;
-        bool has;
+        const char *names, *claims, *scope;
+        enum eb_rc rc;
     } rows[] = {
-        {"{\"scope\":\"openid mqtt\"}", "mqtt", true},
-        {"{\"scope\":\"mqtt\"}", "mqtt", true},
-        {"{\"scope\":\"  mqtt \"}", "mqtt", true},
-        {"{\"scope\":\"mqtt2 xmqtt\"}", "mqtt", false},
-        {"{\"scope\":\"MQTT\"}", "mqtt", false},
-        {"{\"scope\":\"openid mqtt\"}", "openid mqtt", false},
-        {"{\"scope\":\"\"}", "", false},
-        {"{\"scope\":5}", "mqtt", false},
-        {"{}", "mqtt", false},
-        {"{\"scp\":\"a mqtt\"}", "mqtt", true},
-        {"{\"scp\":[\"a\",\"mqtt\"]}", "mqtt", true},
-        {"{\"scp\":[\"a mqtt\"]}", "mqtt", false},
-        {"{\"scp\":[1,null,\"mqtt\"]}", "mqtt", true},
-        {"{\"scopes\":[\"mqtt\"]}", "mqtt", true},
-        {"{\"scopes\":{\"mqtt\":true}}", "mqtt", false},
-        {"{\"scopes\":[[\"mqtt\"]]}", "mqtt", false},
-        {"{\"scope\":\"a\",\"scp\":[\"b\"],\"scopes\":\"mqtt\"}", "mqtt", true},
+        {"scope,scp,scopes", "{\"scope\":\"openid mqtt\"}", "mqtt", EB_OK},
+        {"scope,scp,scopes", "{\"scope\":\"mqtt\"}", "mqtt", EB_OK},
+        {"scope,scp,scopes", "{\"scope\":\"  mqtt \"}", "mqtt", EB_OK},
+        {"scope,scp,scopes", "{\"scope\":\"mqtt2 xmqtt\"}", "mqtt", EB_E_MISSING_SCOPE},
+        {"scope,scp,scopes", "{\"scope\":\"MQTT\"}", "mqtt", EB_E_MISSING_SCOPE},
+        {"scope,scp,scopes", "{\"scope\":\"openid mqtt\"}", "openid mqtt", EB_E_MISSING_SCOPE},
+        {"scope,scp,scopes", "{\"scope\":\"\"}", "", EB_E_MISSING_SCOPE},
+        {"scope,scp,scopes", "{\"scope\":5}", "mqtt", EB_E_MALFORMED},
+        {"scope,scp,scopes", "{\"scope\":null,\"scp\":\"mqtt\"}", "mqtt", EB_E_MALFORMED},
+        {"scope,scp,scopes", "{}", "mqtt", EB_E_MISSING_SCOPE},
+        {"scope,scp,scopes", "{\"scp\":\"a mqtt\"}", "mqtt", EB_OK},
+        {"scope,scp,scopes", "{\"scp\":[\"a\",\"mqtt\"]}", "mqtt", EB_OK},
+        {"scope,scp,scopes", "{\"scp\":[\"a mqtt\"]}", "mqtt", EB_E_MISSING_SCOPE},
+        {"scope,scp,scopes", "{\"scp\":[1,null,\"mqtt\"]}", "mqtt", EB_E_MALFORMED},
+        {"scope,scp,scopes", "{\"scp\":[\"mqtt\",1]}", "mqtt", EB_E_MALFORMED},
+        {"scope,scp,scopes", "{\"scopes\":[\"mqtt\"]}", "mqtt", EB_OK},
+        {"scope,scp,scopes", "{\"scopes\":{\"mqtt\":true}}", "mqtt", EB_E_MALFORMED},
+        {"scope,scp,scopes", "{\"scopes\":[[\"mqtt\"]]}", "mqtt", EB_E_MALFORMED},
+        /* the first that is there counts, and none behind it */
+        {"scope,scp,scopes", "{\"scope\":\"a\",\"scp\":[\"b\"],\"scopes\":\"mqtt\"}", "mqtt",
+         EB_E_MISSING_SCOPE},
+        {"scopes,scope", "{\"scope\":\"a\",\"scp\":[\"b\"],\"scopes\":\"mqtt\"}", "mqtt", EB_OK},
+        /* what is not named is not looked at */
+        {"roles", "{\"scope\":\"mqtt\",\"roles\":[\"x\"]}", "mqtt", EB_E_MISSING_SCOPE},
+        {"roles", "{\"scope\":\"mqtt\"}", "mqtt", EB_E_MISSING_SCOPE},
+        {"roles", "{\"roles\":[\"x\",\"mqtt\"]}", "mqtt", EB_OK},
+        {"", "{\"scope\":\"mqtt\"}", "mqtt", EB_E_MISSING_SCOPE},
     };
     eb_auto_buf struct eb_buf token = {0};
     for (size_t i = 0; i < EB_COUNT_OF(rows); i++) {
         raw_token(&token, "{\"alg\":\"RS256\"}", rows[i].claims);
         EB_CLEANUP(eb_jwt_done) struct eb_jwt t = {.header = NULL};
         assert_int_equal(eb_jwt_read(eb_buf_get(&token), &t, NULL), EB_OK);
-        if (eb_jwt_has_scope(&t, eb_str(rows[i].scope)) != rows[i].has)
-            fail_msg("row %zu", i);
+        struct eb_str names[8];
+        size_t n = names_of(rows[i].names, names);
+        enum eb_rc rc = eb_jwt_check_scope(&t, names, n, eb_str(rows[i].scope), NULL);
+        if (rc != rows[i].rc)
+            fail_msg("row %zu: %s", i, eb_rc_name(rc));
+    }
+}
+
+static void test_first_claim(void **state) {
+    (void)state;
+    static const struct {
+        const char *names, *claims, *wanted; /* NULL: none there */
+        enum eb_rc rc;
+    } rows[] = {
+        {"azp", "{\"azp\":\"a\",\"client_id\":\"b\"}", "a", EB_OK},
+        {"client_id", "{\"azp\":\"a\",\"client_id\":\"b\"}", "b", EB_OK},
+        {"cid,azp", "{\"azp\":\"a\"}", "a", EB_OK},
+        {"cid,azp", "{\"azp\":\"a\",\"cid\":\"c\"}", "c", EB_OK},
+        {"azp", "{\"client_id\":\"b\"}", NULL, EB_OK},
+        {"", "{\"azp\":\"a\"}", NULL, EB_OK},
+        {"az", "{\"azp\":\"a\"}", NULL, EB_OK},
+        {"azp,client_id", "{\"azp\":\"\",\"client_id\":\"b\"}", NULL, EB_E_MALFORMED},
+        {"azp,client_id", "{\"azp\":null,\"client_id\":\"b\"}", NULL, EB_E_MALFORMED},
+        {"azp,client_id", "{\"azp\":[\"a\"],\"client_id\":\"b\"}", NULL, EB_E_MALFORMED},
+        {"azp", "{\"azp\":7}", NULL, EB_E_MALFORMED},
+        {"client_id,azp", "{\"azp\":7,\"client_id\":\"b\"}", "b", EB_OK},
+    };
+    eb_auto_buf struct eb_buf token = {0};
+    for (size_t i = 0; i < EB_COUNT_OF(rows); i++) {
+        raw_token(&token, "{\"alg\":\"RS256\"}", rows[i].claims);
+        EB_CLEANUP(eb_jwt_done) struct eb_jwt t = {.header = NULL};
+        assert_int_equal(eb_jwt_read(eb_buf_get(&token), &t, NULL), EB_OK);
+        struct eb_str names[8], got = EB_STR_NONE;
+        enum eb_rc rc = eb_jwt_first_claim(&t, names, names_of(rows[i].names, names), &got, NULL);
+        if (rc != rows[i].rc || (rows[i].wanted ? !eb_str_eqz(got, rows[i].wanted) : got.p != NULL))
+            fail_msg("row %zu: %s, %.*s", i, eb_rc_name(rc), EB_STR_ARG(got));
     }
 }
 
@@ -702,6 +768,7 @@ int main(void) {
         cmocka_unit_test(test_sizes),           cmocka_unit_test(test_reading),
         cmocka_unit_test(test_pieces),          cmocka_unit_test(test_claims),
         cmocka_unit_test(test_header_typ),      cmocka_unit_test(test_scopes),
+        cmocka_unit_test(test_first_claim),
     };
     return cmocka_run_group_tests_name("jwt", tests, make_keys, free_keys);
 }

@@ -1,8 +1,5 @@
 #include "policy_table.h"
-
-#include <jansson.h>
-
-#include "subject/subject.h"
+#include "server_says.h"
 
 /* No value of a variable may show in a finding; short ones are also words. */
 static void check_no_values(const struct table_case *c, const struct eb_findings *f) {
@@ -32,40 +29,6 @@ static void findings_case(struct table_case *c) {
 static void test_findings(void **state) {
     (void)state;
     table_each("findings.txt", findings_case);
-}
-
-static bool any_matches(const json_t *list, const char *subject, const char *queue, bool *ret_queue) {
-    size_t i;
-    const json_t *item;
-    json_array_foreach(list, i, item) {
-        struct eb_str q = eb_str(json_string_value(item)), s = eb_str_cut(&q, ' ');
-        if (!eb_subject_covers(s, eb_str(subject)))
-            continue;
-        if (!q.p)
-            return true;
-        *ret_queue |= queue && eb_str_eqz(q, queue);
-    }
-    return false;
-}
-
-/* Permissions as nats-server reads them: an empty allow list allows, deny wins, MQTT clients get their own
- * delivery implicitly. */
-static bool server_says(const char *grants, bool sub, bool mqtt, const char *subject, const char *queue) {
-    char text[2100];
-    (void)snprintf(text, sizeof text, "{%s}", grants);
-    json_t *root = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
-    assert_non_null(root);
-    const json_t *side = json_object_get(root, sub ? "sub" : "pub"), *allow = json_object_get(side, "allow");
-    assert_non_null(side);
-    bool by_queue = false, denied_queue = false;
-    bool ok = json_array_size(allow) == 0 || any_matches(allow, subject, queue, &by_queue) || by_queue;
-    if (sub && mqtt &&
-        (strncmp(subject, "$MQTT.sub.", 10) == 0 || strncmp(subject, "$MQTT.deliver.pubrel.", 21) == 0))
-        ok = true;
-    if (any_matches(json_object_get(side, "deny"), subject, queue, &denied_queue) || denied_queue)
-        ok = false;
-    json_decref(root);
-    return ok;
 }
 
 static void grants_row(const struct table_case *c, const struct eb_policy *p, struct eb_str row) {

@@ -109,6 +109,34 @@ static void test_texts(void **state) {
         EB_E_CONNECTION_TYPE);
 }
 
+/* Identities that no entry stands for: never a leaf, and no MQTT client id that an entry binds. */
+static void test_other(void **state) {
+    (void)state;
+    static const struct {
+        unsigned connections, conn;
+        const char *id;
+        enum eb_rc rc;
+    } rows[] = {
+        {EB_CONN_NATS | EB_CONN_MQTT, EB_CONN_NATS, "", EB_OK},
+        {EB_CONN_NATS | EB_CONN_MQTT, EB_CONN_NATS, "a-1", EB_OK}, /* no MQTT client */
+        {EB_CONN_NATS | EB_CONN_MQTT, EB_CONN_MQTT, "b-1", EB_OK},
+        {EB_CONN_NATS | EB_CONN_MQTT, EB_CONN_MQTT, "a-1", EB_E_CLIENT_ID},
+        {EB_CONN_NATS | EB_CONN_MQTT, EB_CONN_WEBSOCKET, "", EB_E_CONNECTION_TYPE},
+        {EB_CONN_NATS | EB_CONN_MQTT, 0, "", EB_E_CONNECTION_TYPE},
+        {EB_CONN_NATS | EB_CONN_MQTT, EB_CONN_NATS | EB_CONN_MQTT, "", EB_E_CONNECTION_TYPE},
+        {EB_CONN_NATS | EB_CONN_LEAF, EB_CONN_LEAF, "", EB_E_LEAF_REFUSED},
+    };
+    struct table_case c = {.document =
+                               EB_STR("mtls: {a: {identity: CN=a, account: CSC, mqtt_client_id: a-*}}")};
+    EB_CLEANUP(eb_policy_unrefp) struct eb_policy *p = NULL;
+    eb_auto_findings struct eb_findings f = {0};
+    assert_int_equal(table_load(&c, &p, &f), EB_OK);
+    for (size_t i = 0; i < EB_COUNT_OF(rows); i++)
+        assert_int_equal(
+            eb_policy_admit_other(p, rows[i].connections, rows[i].conn, eb_str(rows[i].id), NULL),
+            rows[i].rc);
+}
+
 /* Two patterns overlap where one text fits both: tried on all short texts of two letters. */
 static void test_globs(void **state) {
     (void)state;
@@ -163,6 +191,7 @@ static void test_many_patterns(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_decide), cmocka_unit_test(test_texts),
-                                       cmocka_unit_test(test_globs), cmocka_unit_test(test_many_patterns)};
+                                       cmocka_unit_test(test_other), cmocka_unit_test(test_globs),
+                                       cmocka_unit_test(test_many_patterns)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
