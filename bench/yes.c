@@ -13,6 +13,7 @@
 #include "answer.h"
 #include "base/base64url.h"
 #include "natsjwt/callout.h"
+#include "nkey/nats_nonce.h"
 #include "tool.h"
 
 enum { CONNECTIONS_MAX = 16, LOGINS = 3 };
@@ -94,14 +95,6 @@ static void on_request(natsConnection *nc, natsSubscription *sub, natsMsg *msg, 
     natsMsg_Destroy(msg);
 }
 
-static natsStatus sign_nonce(char **error, unsigned char **sig, int *sig_n, const char *nonce, void *ctx) {
-    (void)error;
-    (void)ctx;
-    *sig = malloc(EB_NKEY_SIG_LEN);
-    *sig_n = EB_NKEY_SIG_LEN;
-    return *sig && eb_nkey_sign(keys.service, eb_str(nonce), *sig) == EB_OK ? NATS_OK : NATS_ERR;
-}
-
 static struct eb_nkey *open_key(const char *dir, const char *name, enum eb_nkey_kind kind) {
     struct eb_err err = {0};
     struct eb_nkey *k = NULL;
@@ -115,7 +108,7 @@ static void open_link(const char *url, natsConnection **nc, natsSubscription **s
     natsOptions *o = NULL;
     natsStatus s = natsOptions_Create(&o);
     s = s ? s : natsOptions_SetURL(o, url);
-    s = s ? s : natsOptions_SetNKey(o, eb_nkey_public(keys.service), sign_nonce, NULL);
+    s = s ? s : natsOptions_SetNKey(o, eb_nkey_public(keys.service), eb_nkey_sign_nonce, keys.service);
     /* nats.c 3.4.1 leaves out a signature that begins with a zero byte: one login in 256 is refused */
     for (int left = LOGINS; s == NATS_OK && !*nc && left; left--) {
         natsStatus login = natsConnection_Connect(nc, o);

@@ -6,6 +6,7 @@
 #include "decide.h"
 #include "log.h"
 #include "metrics.h"
+#include "natsjwt/claims.h"
 
 #define SECOND_NS INT64_C(1000000000)
 /* Dropping is told at most this often. */
@@ -20,6 +21,7 @@ void eb_callout_scratch_done(struct eb_callout_scratch *s) {
     eb_buf_done(&s->plain);
     eb_buf_done(&s->user_jwt);
     eb_buf_done(&s->answer);
+    eb_buf_done(&s->grants);
 }
 
 void eb_callout_note_drop(enum eb_counter kind) {
@@ -101,30 +103,65 @@ static void log_decision(const struct eb_attempt *a, enum eb_rc rc, int64_t sess
     eb_log_end(&l);
 }
 
-/* Writes the answer for a verdict into scratch->answer. */
+/*
+ * Operator mode: the key that signs says the account, and the account is never the one that callouts are
+ * asked in, where a subscriber sees what others log in with. A scoped key pastes the name into its template.
+ */
+static enum eb_rc target_of(struct eb_attempt *a, const struct eb_signer *s,
+                            const struct eb_signer_account **ret) {
+    struct eb_str account = a->entry.account;
+    *ret = eb_signer_account(s, account);
+    if (!*ret)
+        return EB_FAIL(&a->err, EB_E_ACCOUNT_NOT_ALLOWED, "operator mode: accounts has no key for %.*s",
+                       account.n > 64 ? 64 : (int)account.n, account.p);
+    if (eb_str_eqz(a->req->jwt.sub, (*ret)->id))
+        return EB_FAIL(&a->err, EB_E_ACCOUNT_NOT_ALLOWED,
+                       "operator mode: the entry's account is the one "
+                       "that callouts are asked in");
+    if ((*ret)->scoped && !eb_claim_name_ok(a->entry.name))
+        return EB_FAIL(&a->err, EB_E_ACCOUNT_NOT_ALLOWED,
+                       "operator mode: the account's key is scoped, and "
+                       "this name must not get into its template");
+    return EB_OK;
+}
+
+/* Writes the answer for a verdict into scratch->answer. target: NULL in configuration mode, where a name
+ * places. */
 static enum eb_rc write_answer(const struct eb_attempt *a, enum eb_rc verdict, int64_t session_end,
-                               const struct eb_nkey *issuer, struct eb_callout_scratch *scratch) {
+                               const struct eb_nkey *issuer, const struct eb_signer_account *target,
+                               struct eb_callout_scratch *scratch) {
     const struct eb_auth_request *r = a->req;
     struct eb_nkey *signing =
         (struct eb_nkey *)(uintptr_t)issuer; /* eb_sign_fn's context is not const; the key is not changed */
-    struct eb_str issuer_text = eb_str(eb_nkey_public(issuer));
+    struct eb_auth_issuer by = {.key = eb_str(eb_nkey_public(issuer))};
+    if (!eb_str_eq(by.key, r->jwt.sub))
+        by.account = r->jwt.sub;
     eb_buf_reset(&scratch->user_jwt);
     eb_buf_reset(&scratch->answer);
     if (verdict == EB_OK) {
-        struct eb_user_claims u = {.issuer = issuer_text,
+        struct eb_user_claims u = {.issuer = by.key,
+                                   .issuer_account = by.account,
                                    .user_nkey = r->user_nkey,
                                    .account = a->entry.account,
                                    .name = a->entry.name,
                                    .grants_json = eb_policy_grants(&a->entry, a->conn),
                                    .iat = a->now_s,
                                    .exp = session_end};
-        enum eb_rc rc = eb_user_jwt_write(&scratch->user_jwt, &u, eb_signer_sign, signing);
+        struct eb_nkey *minting = signing;
+        if (target) {
+            minting = target->key;
+            u.issuer = eb_str(eb_nkey_public(minting));
+            u.account = EB_STR_NONE;
+            u.issuer_account = eb_str_eqz(u.issuer, target->id) ? EB_STR_NONE : eb_str(target->id);
+            u.scoped = target->scoped;
+        }
+        enum eb_rc rc = eb_user_jwt_write(&scratch->user_jwt, &u, eb_signer_sign, minting);
         if (rc != EB_OK)
             return rc;
     }
     struct eb_str error = verdict == EB_OK ? EB_STR_NONE : EB_STR("authentication failed");
-    return eb_auth_response_write(&scratch->answer, issuer_text, r->server_id, r->user_nkey,
-                                  eb_buf_get(&scratch->user_jwt), error, a->now_s, eb_signer_sign, signing);
+    return eb_auth_response_by(&scratch->answer, &by, r->server_id, r->user_nkey,
+                               eb_buf_get(&scratch->user_jwt), error, a->now_s, eb_signer_sign, signing);
 }
 
 static void note_budget(int64_t budget_ns) {
@@ -180,7 +217,7 @@ static enum eb_rc unseal(const struct eb_callout *c, const struct eb_view *view,
 
 enum eb_outcome eb_callout_run(const struct eb_callout *c, const struct eb_callout_in *in,
                                struct eb_callout_scratch *scratch, struct eb_buf *reply,
-                               int64_t *ret_until_ns) {
+                               struct eb_wait *ret_wait) {
     struct eb_err err = {0};
     EB_CLEANUP(eb_view_done) struct eb_view view = {0};
     EB_CLEANUP(sealed_done) struct sealed sealed = {0};
@@ -199,7 +236,8 @@ enum eb_outcome eb_callout_run(const struct eb_callout *c, const struct eb_callo
     const struct eb_nkey *issuer = eb_signer_issuer(view.signer, req.jwt.sub);
     if (!issuer)
         return drop_invalid(EB_FAIL(&err, EB_E_REQ_ISSUER,
-                                    "the server %.*s wants answers of %.*s, whose seed we do not hold",
+                                    "the server %.*s wants answers of %.*s, whose seed we do not hold "
+                                    "(where ours is a signing key of it, set nats.issuer-account)",
                                     req.server_name.n > 64 ? 64 : (int)req.server_name.n, req.server_name.p,
                                     EB_STR_ARG(req.jwt.sub)),
                             &err, in->payload.n);
@@ -208,19 +246,24 @@ enum eb_outcome eb_callout_run(const struct eb_callout *c, const struct eb_callo
         eb_callout_note_drop(EB_C_DROPPED_LATE);
         return EB_DROP;
     }
+    int64_t until_ns = in->arrived_ns + budget_ns / 2;
+    eb_buf_reset(&scratch->grants);
     struct eb_attempt a = {.req = &req,
                            .view = &view,
-                           .keys = c->keys,
                            .now_s = eb_wall_s(),
                            .conn = connection_of(&req),
-                           .may_wait = !in->waited};
+                           .may_wait = !in->no_wait && eb_mono_ns() < until_ns,
+                           .grants = &scratch->grants};
     rc = eb_decide(&a);
     if (eb_rc_local(rc))
         rc = EB_E_INTERNAL; /* the text still says what it was */
     if (rc == EB_OK && !account_allowed(view.settings, a.entry.account))
         rc = EB_FAIL(&a.err, EB_E_ACCOUNT_NOT_ALLOWED, "the entry's account is not in allowed-accounts");
-    if (rc != EB_OK && a.wait_for_keys) {
-        *ret_until_ns = in->arrived_ns + budget_ns / 2;
+    const struct eb_signer_account *target = NULL;
+    if (rc == EB_OK && eb_signer_operator_mode(view.signer))
+        rc = target_of(&a, view.signer, &target);
+    if (rc != EB_OK && a.wait_for) {
+        *ret_wait = (struct eb_wait){until_ns, a.wait_for, a.since};
         return EB_PARK;
     }
     int64_t session_end = rc == EB_OK ? eb_decide_session_end(&a) : 0;
@@ -228,7 +271,7 @@ enum eb_outcome eb_callout_run(const struct eb_callout *c, const struct eb_callo
         rc = EB_FAIL(&a.err, EB_E_EXPIRED, "the credential ends within this second");
         session_end = 0;
     }
-    enum eb_rc written = write_answer(&a, rc, session_end, issuer, scratch);
+    enum eb_rc written = write_answer(&a, rc, session_end, issuer, target, scratch);
     if (written == EB_OK && sealed.on)
         written = eb_xkey_seal(&sealed.shared, eb_buf_get(&scratch->answer), reply);
     else if (written == EB_OK)

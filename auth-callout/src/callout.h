@@ -3,7 +3,6 @@
 #ifndef EB_CALLOUT_H
 #define EB_CALLOUT_H
 
-#include "keysource.h"
 #include "live.h"
 #include "metrics.h"
 #include "sealing.h"
@@ -11,33 +10,39 @@
 enum eb_outcome {
     EB_DROP,   /* say nothing: no request, or too late */
     EB_ANSWER, /* `reply` holds the answer */
-    EB_PARK,   /* run again when the keys are there, at the latest when until_ns has come */
+    EB_PARK,   /* run again when what it waits for has come, at the latest when until_ns has */
+};
+
+/* What a parked request waits for. */
+struct eb_wait {
+    int64_t until_ns;
+    struct eb_source *source;
+    uint64_t since; /* the source's `ended` before the request looked: another number means look again */
 };
 
 /* What callouts share; borrowed, any thread. */
 struct eb_callout {
     struct eb_live *live;
     struct eb_sealing *sealing;
-    struct eb_keysource *keys; /* NULL = no issuer configured */
 };
 
 struct eb_callout_in {
     struct eb_str payload;
     struct eb_str header_xkey; /* {NULL, 0} where the header is absent */
     int64_t arrived_ns;        /* eb_mono_ns() when it came */
-    bool waited;               /* it was parked before */
+    bool no_wait;              /* there is no room to wait: refuse instead */
 };
 
 /* Buffers that a worker keeps from one callout to the next. */
 struct eb_callout_scratch {
-    struct eb_buf plain, user_jwt, answer;
+    struct eb_buf plain, user_jwt, answer, grants;
 };
 void eb_callout_scratch_done(struct eb_callout_scratch *s);
 
-/* Decides and logs. reply is emptied first. *ret_until_ns is set for EB_PARK. */
+/* Decides and logs. reply is emptied first. *ret_wait is set for EB_PARK. */
 enum eb_outcome eb_callout_run(const struct eb_callout *c, const struct eb_callout_in *in,
                                struct eb_callout_scratch *scratch, struct eb_buf *reply,
-                               int64_t *ret_until_ns);
+                               struct eb_wait *ret_wait);
 /* Counts a dropped request (EB_C_DROPPED_LATE or EB_C_DROPPED_FULL) and says so in the log, at most once a
  * second. */
 void eb_callout_note_drop(enum eb_counter kind);

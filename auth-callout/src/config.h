@@ -18,15 +18,45 @@ struct eb_secrets {
     size_t n;
 };
 
-/* Keys of one token issuer. */
+enum eb_issuer_kind { EB_ISSUER_OAUTH2, EB_ISSUER_KUBERNETES };
+
+/* The API server of a Kubernetes issuer, and what its ServiceAccounts get. */
+struct eb_kube_config {
+    bool in_cluster; /* API server, CA and token as a pod finds them */
+    char *kubeconfig, *api_url, *api_ca, *token_file;
+    char *account;
+    struct eb_strs allowed_accounts; /* that the annotation nats.io/account may name */
+    char *subject_prefix;
+    struct eb_strs reserved_namespaces;
+    bool allow_root_wildcards, allow_jetstream, token_review;
+};
+
+/* One token issuer: where its keys are, and what its tokens are held to. */
 struct eb_issuer_config {
-    char *url, *path, *ca, *cache_file;
+    char *name;      /* NULL for the `jwks` block, else unique */
+    char *kind_text; /* as written; kind is made of it */
+    enum eb_issuer_kind kind;
+    char *url, *path, *ca, *cache_file; /* kind kubernetes without url and path: the API server's own */
     bool allow_http;
     char *issuer;
     struct eb_strs audience;
+    bool audience_none; /* its tokens carry no aud */
     struct eb_strs signing_algorithms;
-    int64_t refresh_ns; /* how often a good set is fetched again */
+    int64_t refresh_ns;           /* how often a good set is fetched again */
+    struct eb_strs client_claims; /* that name the client, in this order */
+    struct eb_strs scope_claims;  /* that hold the scopes, in this order */
+    struct eb_kube_config kube;   /* kind kubernetes only */
 };
+
+/* An account of operator mode that users are minted for. */
+struct eb_account_config {
+    char *name, *id;
+    struct eb_secret *signing_seed;
+    char *signing_seed_file;
+    bool scoped;
+};
+
+#define EB_CONFIG_PERMISSIONS "/etc/auth-callout/permissions.json" /* permissions.file, unless set */
 
 struct eb_config {
     /* the service's own link */
@@ -38,8 +68,14 @@ struct eb_config {
     /* signing and sealing */
     struct eb_secrets issuer_seeds, xkey_seeds;
     struct eb_strs issuer_seed_files, xkey_seed_files;
+    char *nats_issuer_account; /* operator mode: the account that the issuer seeds are signing keys of */
     /* credentials */
-    struct eb_issuer_config jwks;
+    struct eb_issuer_config jwks;       /* off where neither url nor path is set */
+    struct eb_issuer_config kubernetes; /* see eb_config_issuer */
+    struct eb_issuer_config *issuers;
+    size_t issuers_n;
+    struct eb_account_config *accounts;
+    size_t accounts_n;
     char *mtls_ca_path;
     bool mtls_allow_org_identity;
     bool noauth_accept_unrecognized;
@@ -70,6 +106,14 @@ EB_MUSTCHECK enum eb_rc eb_config_load(int argc, char *const *argv, struct eb_co
                                        struct eb_findings *findings);
 void eb_config_free(struct eb_config *c);
 EB_DEFINE_CLEANUP(struct eb_config, eb_config_free);
+
+/* The issuers that are configured, from 0 on: the jwks block, the kubernetes block, `issuers`; NULL behind
+ * the last. Borrowed. */
+const struct eb_issuer_config *eb_config_issuer(const struct eb_config *c, size_t i);
+/* Appends where an issuer's key stands: `jwks.url`, `issuers[NAME].url`. */
+void eb_config_issuer_path(const struct eb_issuer_config *i, const char *key, struct eb_buf *to);
+/* The name in logs, metrics and /readyz: "jwks" for the jwks block. */
+const char *eb_issuer_label(const struct eb_issuer_config *i);
 
 /* The environment for ${NAME} in the permissions document: names that carry secrets are told as such. */
 const char *eb_config_env(void *ctx, const char *name, bool *is_secret);

@@ -4,10 +4,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/doc.h"
+#include "config_list.h"
 
 #define CONFIG_MAX ((size_t)1 << 20) /* bytes of a configuration file */
-enum { KEY_MAX = 128 };
+/* Places of `issuers` and `accounts` among the marks of what was seen, behind all options. */
+enum { KEY_MAX = 128, SEEN_ISSUERS = 128, SEEN_ACCOUNTS, SEEN_MAX };
 
 void eb_config_unknown(struct eb_findings *f, const struct eb_config_source *src, const char *path) {
     eb_auto_buf struct eb_buf mend = {0};
@@ -16,9 +17,10 @@ void eb_config_unknown(struct eb_findings *f, const struct eb_config_source *src
 }
 
 /* The value of an option in a file: a scalar, or a list of them. null leaves the option as it was. */
-static enum eb_rc file_value(struct eb_config *c, struct eb_doc *doc, const struct eb_option *o,
-                             const struct eb_doc_event *first, struct eb_findings *f, struct eb_err *err) {
-    struct eb_config_source src = {eb_doc_name(doc), first->line, NULL};
+enum eb_rc eb_config_read_value(void *c, struct eb_doc *doc, const struct eb_option *o,
+                                const struct eb_doc_event *first, const char *within, struct eb_findings *f,
+                                struct eb_err *err) {
+    struct eb_config_source src = {eb_doc_name(doc), first->line, NULL, within};
     if (first->kind == EB_DOC_SCALAR) {
         if (eb_doc_is_null(first))
             return EB_OK;
@@ -69,7 +71,7 @@ static enum eb_rc file_map(struct eb_config *c, struct eb_doc *doc, const char *
         enum eb_rc rc = eb_doc_next(doc, &key, err);
         if (rc != EB_OK || key.kind != EB_DOC_SCALAR)
             return rc;
-        struct eb_config_source src = {eb_doc_name(doc), key.line, NULL};
+        struct eb_config_source src = {eb_doc_name(doc), key.line, NULL, NULL};
         char name[KEY_MAX], below[KEY_MAX + 1];
         int n = snprintf(name, sizeof name, "%s%.*s", path, key.text.n > KEY_MAX ? KEY_MAX : (int)key.text.n,
                          key.text.p);
@@ -84,7 +86,14 @@ static enum eb_rc file_map(struct eb_config *c, struct eb_doc *doc, const char *
             if (*was)
                 eb_config_finding(f, &src, name, "keep one of the two", "the key stands twice");
             *was = true;
-            rc = file_value(c, doc, o, &value, f, err);
+            rc = eb_config_read_value(c, doc, o, &value, NULL, f, err);
+        } else if (n && (strcmp(name, "issuers") == 0 || strcmp(name, "accounts") == 0)) {
+            bool issuers = name[0] == 'i', *was = &seen[issuers ? SEEN_ISSUERS : SEEN_ACCOUNTS];
+            if (*was)
+                eb_config_finding(f, &src, name, "keep one of the two", "the key stands twice");
+            *was = true;
+            rc = issuers ? eb_config_read_issuers(c, doc, &value, f, err)
+                         : eb_config_read_accounts(c, doc, &value, f, err);
         } else if (n && is_section(name) && value.kind == EB_DOC_MAP) {
             (void)snprintf(below, sizeof below, "%s.", name);
             rc = file_map(c, doc, below, seen, f, err);
@@ -115,12 +124,12 @@ void eb_config_read_file(struct eb_config *c, const char *path, bool may_be_abse
     if (rc == EB_OK)
         rc = eb_doc_next(doc, &first, &err);
     if (rc == EB_OK && first.kind == EB_DOC_MAP) {
-        bool seen[128] = {false};
+        bool seen[SEEN_MAX] = {false};
         rc = file_map(c, doc, "", seen, f, &err);
         if (rc == EB_OK) /* nothing may follow: a second document would be passed over */
             rc = eb_doc_next(doc, &first, &err);
     } else if (rc == EB_OK && ((first.kind != EB_DOC_END && !eb_doc_is_null(&first)) || has_no_bytes(path))) {
-        struct eb_config_source src = {path, first.line, NULL};
+        struct eb_config_source src = {path, first.line, NULL, NULL};
         eb_config_finding(
             f, &src, NULL,
             "write `key: value` lines (`auth-callout generate-config` shows them), or {} for no setting",

@@ -36,12 +36,12 @@ static bool secrets_add(struct eb_secrets *s, struct eb_str text) {
     return s->v[s->n] != NULL && ++s->n;
 }
 
-static void *field(struct eb_config *c, const struct eb_option *o) {
-    return (char *)c + o->at;
+static void *field(void *base, const struct eb_option *o) {
+    return (char *)base + o->at;
 }
 
-void eb_config_clear(struct eb_config *c, const struct eb_option *o) {
-    void *at = field(c, o);
+void eb_config_clear(void *base, const struct eb_option *o) {
+    void *at = field(base, o);
     switch (o->type) {
     case EB_OPT_TEXT:
     case EB_OPT_PATH:
@@ -64,13 +64,16 @@ void eb_config_clear(struct eb_config *c, const struct eb_option *o) {
 
 void eb_config_finding(struct eb_findings *f, const struct eb_config_source *src, const char *path,
                        const char *mend, const char *text) {
-    eb_findings_add(f, EB_ERROR, src->file, src->line, path, mend, "%s%s%s", src->what ? src->what : "",
-                    src->what ? ": " : "", text);
+    eb_auto_buf struct eb_buf whole = {0};
+    if (src->within && path)
+        eb_buf_printf(&whole, "%s.%s", src->within, path);
+    eb_findings_add(f, EB_ERROR, src->file, src->line, whole.p ? whole.p : path, mend, "%s%s%s",
+                    src->what ? src->what : "", src->what ? ": " : "", text);
 }
 
 /* Takes one value in; false where it does not fit, with *ret_mend saying what would. */
-static bool take(struct eb_config *c, const struct eb_option *o, struct eb_str text, const char **ret_mend) {
-    void *at = field(c, o);
+static bool take(void *base, const struct eb_option *o, struct eb_str text, const char **ret_mend) {
+    void *at = field(base, o);
     switch (o->type) {
     case EB_OPT_CHOICE:
         *ret_mend = o->choices;
@@ -105,7 +108,7 @@ static bool take(struct eb_config *c, const struct eb_option *o, struct eb_str t
     return false;
 }
 
-void eb_config_add(struct eb_config *c, const struct eb_option *o, struct eb_str text,
+void eb_config_add(void *base, const struct eb_option *o, struct eb_str text,
                    const struct eb_config_source *src, struct eb_findings *f) {
     const char *mend = NULL;
     text = eb_str_trim(text);
@@ -117,7 +120,7 @@ void eb_config_add(struct eb_config *c, const struct eb_option *o, struct eb_str
         eb_config_finding(f, src, o->key, NULL, "the value holds a NUL byte");
         return;
     }
-    if (take(c, o, text, &mend))
+    if (take(base, o, text, &mend))
         return;
     eb_auto_buf struct eb_buf why = {0};
     if (eb_option_secret(o))
@@ -128,18 +131,18 @@ void eb_config_add(struct eb_config *c, const struct eb_option *o, struct eb_str
     eb_config_finding(f, src, o->key, mend, why.p ? why.p : "out of memory");
 }
 
-void eb_config_set(struct eb_config *c, const struct eb_option *o, struct eb_str text,
+void eb_config_set(void *base, const struct eb_option *o, struct eb_str text,
                    const struct eb_config_source *src, struct eb_findings *f) {
-    eb_config_clear(c, o);
+    eb_config_clear(base, o);
     if (!eb_option_list(o)) {
-        eb_config_add(c, o, text, src, f);
+        eb_config_add(base, o, text, src, f);
         return;
     }
     struct eb_str rest = text;
     while (rest.p) {
         struct eb_str piece = eb_str_trim(eb_str_cut(&rest, ','));
         if (piece.n)
-            eb_config_add(c, o, piece, src, f);
+            eb_config_add(base, o, piece, src, f);
     }
 }
 
@@ -156,7 +159,7 @@ static bool same_secret(const struct eb_secret *a, const struct eb_secret *b) {
     return !a == !b && (!a || eb_str_eq(eb_secret_get(a), eb_secret_get(b)));
 }
 
-bool eb_config_same(const struct eb_option *o, const struct eb_config *a, const struct eb_config *b) {
+bool eb_config_same(const struct eb_option *o, const void *a, const void *b) {
     const void *x = (const char *)a + o->at, *y = (const char *)b + o->at;
     switch (o->type) {
     case EB_OPT_TEXT:

@@ -38,10 +38,12 @@ static enum eb_rc find_token(struct eb_attempt *a, struct eb_str *ret) {
     return EB_OK;
 }
 
-/* True where the client sent no credential at all (an operator-mode sentinel is none). */
+/* True where the client sent no credential at all (an operator-mode sentinel is none, nor is the signature
+ * that goes with it). */
 static bool presents_nothing(const struct eb_auth_request *r) {
-    bool jwt = r->jwt_opt.n && !eb_natsjwt_is(r->jwt_opt);
-    return !r->user.n && !r->pass.n && !r->auth_token.n && !jwt && !r->nkey.n && !r->sig.n;
+    bool sentinel = r->jwt_opt.n && eb_natsjwt_is(r->jwt_opt);
+    bool jwt = r->jwt_opt.n && !sentinel, sig = r->sig.n && !sentinel;
+    return !r->user.n && !r->pass.n && !r->auth_token.n && !jwt && !r->nkey.n && !sig;
 }
 
 enum eb_rc eb_decide(struct eb_attempt *a) {
@@ -53,7 +55,7 @@ enum eb_rc eb_decide(struct eb_attempt *a) {
         return rc;
     }
     if (token.p)
-        return eb_method_oauth2(a, token);
+        return eb_method_token(a, token);
     if (json_array_size(r->verified_chains) || json_array_size(r->certs))
         return eb_method_mtls(a);
     if (r->nkey.n)

@@ -61,6 +61,8 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *conn, const 
         eb_auto_buf struct eb_buf unsent = {0};
         (void)h->opt.ready(h->opt.ctx, &unsent); /* brings the gauges up to date */
         eb_metrics_render(&body);
+        if (h->opt.more)
+            h->opt.more(h->opt.ctx, &body);
         return answer(conn, MHD_HTTP_OK, "text/plain; version=0.0.4; charset=utf-8", &body);
     }
     static const char *const live_paths[] = {"/livez", "/healthz", "/health"};

@@ -8,6 +8,8 @@
 
 /* Appends the JSON body of /readyz; true for 200. Called on HTTP threads. */
 typedef bool (*eb_ready_fn)(void *ctx, struct eb_buf *body);
+/* Appends further series to /metrics. Called on HTTP threads. */
+typedef void (*eb_more_metrics_fn)(void *ctx, struct eb_buf *to);
 /* True while the workers move. */
 typedef bool (*eb_live_fn)(void *ctx);
 
@@ -18,6 +20,7 @@ struct eb_health_options {
     bool metrics_only;
     eb_ready_fn ready;
     eb_live_fn live;
+    eb_more_metrics_fn more; /* NULL = none */
     void *ctx;
 };
 /* *ret is NULL with EB_OK where the port is 0. EB_E_IO names address, port and cause. */

@@ -41,7 +41,7 @@ struct eb_job *eb_job_take(struct eb_jobs *all, natsMsg *msg, size_t link) {
         atomic_fetch_sub(&all->bytes, n);
         return refuse(msg, EB_E_NOMEM);
     }
-    *job = (struct eb_job){msg, link, eb_mono_ns(), false};
+    *job = (struct eb_job){msg, link, eb_mono_ns()};
     return job;
 }
 

@@ -21,7 +21,6 @@ struct eb_job {
     natsMsg *msg;
     size_t link; /* that brought it */
     int64_t arrived_ns;
-    bool waited; /* it was parked before */
 };
 
 /* All that are held; any thread. Begins as {0}. */

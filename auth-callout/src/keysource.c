@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "clock.h"
+#include "kube/request.h"
 #include "log.h"
 #include "metrics.h"
 
@@ -16,9 +17,15 @@ enum { CONNECT_TIMEOUT_MS = 3000, TOTAL_TIMEOUT_MS = 5000, REDIRECTS_MAX = 3 };
 #define RETRY_FIRST_NS SECOND_NS
 #define RETRY_MAX_NS (30 * SECOND_NS)
 
+#define API_KEYS "/openid/v1/jwks"
+#define API_KEYS_TYPE "application/jwk-set+json, application/json"
+
 struct eb_keysource {
-    char *url, *path, *ca, *cache_file;
-    bool allow_http;
+    char *label, *url, *path, *ca, *cache_file;
+    char *cache_option;        /* the name of the option that cache_file is of */
+    struct eb_kube_access api; /* where the keys come from without url and path */
+    bool allow_http, is_jwks_block;
+    struct eb_key_stats *stats;
     int64_t refresh_ns;
     eb_keysource_fn done;
     void *ctx;
@@ -39,6 +46,9 @@ static char *copy(const char *z) {
 }
 
 static void source_free(struct eb_keysource *k) {
+    eb_kube_access_done(&k->api);
+    free(k->label);
+    free(k->cache_option);
     free(k->url);
     free(k->path);
     free(k->ca);
@@ -73,6 +83,24 @@ static void curl_cleanupp(CURL **curl) {
         curl_easy_cleanup(*curl);
 }
 
+/* What any transfer is bound to; the answer goes to body. */
+static void limit_transfer(struct eb_keysource *k, CURL *curl, struct eb_buf *body) {
+    (void)curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_TIMEOUT_MS);
+    (void)curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)TOTAL_TIMEOUT_MS);
+    (void)curl_easy_setopt(curl, CURLOPT_MAXFILESIZE, (long)EB_JWKS_MAX);
+    (void)curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+    (void)curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
+    (void)curl_easy_setopt(curl, CURLOPT_WRITEDATA, body);
+    (void)curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+    (void)curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
+    (void)curl_easy_setopt(curl, CURLOPT_XFERINFODATA, k);
+    (void)curl_easy_setopt(curl, CURLOPT_USERAGENT, "auth-callout");
+}
+
+static bool too_large(CURLcode rc) {
+    return rc == CURLE_WRITE_ERROR || rc == CURLE_FILESIZE_EXCEEDED;
+}
+
 static enum eb_rc fetch_url(struct eb_keysource *k, struct eb_buf *body, struct eb_err *reterr) {
     EB_CLEANUP(curl_cleanupp) CURL *curl = curl_easy_init();
     if (!curl)
@@ -84,31 +112,41 @@ static enum eb_rc fetch_url(struct eb_keysource *k, struct eb_buf *body, struct 
     (void)curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS_STR, k->allow_http ? "http,https" : "https");
     (void)curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 1L);
     (void)curl_easy_setopt(curl, CURLOPT_MAXREDIRS, (long)REDIRECTS_MAX);
-    (void)curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_TIMEOUT_MS);
-    (void)curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)TOTAL_TIMEOUT_MS);
-    (void)curl_easy_setopt(curl, CURLOPT_MAXFILESIZE, (long)EB_JWKS_MAX);
-    (void)curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
     (void)curl_easy_setopt(curl, CURLOPT_FAILONERROR, 1L);
     (void)curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, detail);
-    (void)curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
-    (void)curl_easy_setopt(curl, CURLOPT_WRITEDATA, body);
-    (void)curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
-    (void)curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
-    (void)curl_easy_setopt(curl, CURLOPT_XFERINFODATA, k);
-    (void)curl_easy_setopt(curl, CURLOPT_USERAGENT, "auth-callout");
+    limit_transfer(k, curl, body);
     if (k->ca)
         (void)curl_easy_setopt(curl, CURLOPT_CAINFO, k->ca);
     CURLcode rc = curl_easy_perform(curl);
     if (rc == CURLE_OK)
         return EB_OK;
-    if (rc == CURLE_WRITE_ERROR || rc == CURLE_FILESIZE_EXCEEDED)
+    if (too_large(rc))
         return EB_FAIL(reterr, EB_E_TOO_LARGE, "the answer is larger than %zu bytes", EB_JWKS_MAX);
     return EB_FAIL(reterr, EB_E_IO, "%s", detail[0] ? detail : curl_easy_strerror(rc));
 }
 
+/* From the Kubernetes API server, whose CA and our token are read again for each fetch. */
+static enum eb_rc fetch_api(struct eb_keysource *k, struct eb_buf *body, struct eb_err *reterr) {
+    EB_CLEANUP(eb_kube_request_done) struct eb_kube_request r = {0};
+    enum eb_rc rc = eb_kube_request_open(&r, &k->api, API_KEYS, API_KEYS_TYPE, reterr);
+    if (rc != EB_OK)
+        return rc;
+    limit_transfer(k, r.curl, body);
+    CURLcode code = curl_easy_perform(r.curl);
+    if (too_large(code))
+        return EB_FAIL(reterr, EB_E_TOO_LARGE, "the answer is larger than %zu bytes", EB_JWKS_MAX);
+    long status = 0;
+    (void)curl_easy_getinfo(r.curl, CURLINFO_RESPONSE_CODE, &status);
+    if (code != CURLE_OK || status / 100 != 2)
+        return eb_kube_request_failure(&r, code, reterr);
+    return EB_OK;
+}
+
 static enum eb_rc fetch(struct eb_keysource *k, struct eb_jwks **ret, struct eb_err *reterr) {
     eb_auto_buf struct eb_buf body = {0};
-    enum eb_rc rc = k->path ? eb_file_read(k->path, EB_JWKS_MAX, &body, reterr) : fetch_url(k, &body, reterr);
+    enum eb_rc rc = k->path  ? eb_file_read(k->path, EB_JWKS_MAX, &body, reterr)
+                    : k->url ? fetch_url(k, &body, reterr)
+                             : fetch_api(k, &body, reterr);
     if (rc != EB_OK)
         return rc;
     rc = eb_jwks_read(eb_buf_get(&body), ret, NULL, reterr);
@@ -116,7 +154,7 @@ static enum eb_rc fetch(struct eb_keysource *k, struct eb_jwks **ret, struct eb_
         return rc;
     struct eb_err err = {0};
     if (eb_file_write(k->cache_file, eb_buf_get(&body), 0600, &err) != EB_OK)
-        eb_log(EB_LOG_WARN, "jwks.cache-file: %s", err.text);
+        eb_log(EB_LOG_WARN, "%s: %s", k->cache_option, err.text);
     return EB_OK;
 }
 
@@ -128,7 +166,8 @@ static void log_result(const struct eb_keysource *k, bool was_failing, enum eb_r
     eb_log_begin(&l, rc == EB_OK ? EB_LOG_INFO : EB_LOG_WARN,
                  rc == EB_OK ? "keys of the token issuer are there"
                              : "keys of the token issuer could not be fetched");
-    eb_log_z(&l, "source", k->path ? k->path : k->url);
+    eb_log_z(&l, "issuer", k->label);
+    eb_log_z(&l, "source", k->path ? k->path : k->url ? k->url : k->api.url);
     if (rc == EB_OK)
         eb_log_int(&l, "keys", (int64_t)keys);
     else
@@ -140,11 +179,19 @@ static void use_set(struct eb_keysource *k, struct eb_jwks *fresh, bool from_cac
     EB_LOCKED(&k->mutex);
     struct eb_jwks *old = k->set;
     k->set = fresh;
-    if (!from_cache) {
+    int64_t keys = (int64_t)eb_jwks_count(fresh), now_s = eb_wall_s();
+    if (!from_cache)
         k->fetched_mono = eb_mono_ns();
-        eb_gauge_set(EB_G_JWKS_FETCHED, eb_wall_s());
+    if (k->stats) {
+        atomic_store(&k->stats->keys, keys);
+        if (!from_cache)
+            atomic_store(&k->stats->fetched, now_s);
     }
-    eb_gauge_set(EB_G_JWKS_KEYS, (int64_t)eb_jwks_count(fresh));
+    if (k->is_jwks_block) { /* the series without a label are those of the jwks block */
+        eb_gauge_set(EB_G_JWKS_KEYS, keys);
+        if (!from_cache)
+            eb_gauge_set(EB_G_JWKS_FETCHED, now_s);
+    }
     eb_jwks_unref(old);
 }
 
@@ -152,15 +199,23 @@ static int64_t jittered(int64_t ns) {
     return ns - (int64_t)((double)ns * 0.25 * (double)randombytes_uniform(1000) / 1000.0);
 }
 
+static void count_failure(struct eb_keysource *k) {
+    eb_count(EB_C_JWKS_FAILURES);
+    if (k->stats)
+        atomic_fetch_add(&k->stats->failures, 1);
+}
+
 static void fetch_once(struct eb_keysource *k) {
     struct eb_err err = {0};
     struct eb_jwks *fresh = NULL;
     eb_count(EB_C_JWKS_FETCHES);
+    if (k->stats)
+        atomic_fetch_add(&k->stats->fetches, 1);
     enum eb_rc rc = fetch(k, &fresh, &err);
     if (rc == EB_OK)
         use_set(k, fresh, false);
     else
-        eb_count(EB_C_JWKS_FAILURES);
+        count_failure(k);
     bool was_failing;
     {
         EB_LOCKED(&k->mutex);
@@ -207,25 +262,50 @@ static void read_cache(struct eb_keysource *k) {
     if (rc == EB_OK)
         use_set(k, set, true);
     else
-        eb_log(EB_LOG_WARN, "jwks.cache-file: %s: %s", k->cache_file, eb_err_text(&err, rc));
+        eb_log(EB_LOG_WARN, "%s: %s: %s", k->cache_option, k->cache_file, eb_err_text(&err, rc));
 }
 
-enum eb_rc eb_keysource_start(const struct eb_issuer_config *c, eb_keysource_fn done, void *ctx,
-                              struct eb_keysource **ret, struct eb_err *reterr) {
+/* What the source needs of the settings. */
+static enum eb_rc copy_settings(struct eb_keysource *k, const struct eb_issuer_config *c,
+                                struct eb_err *reterr) {
+    const struct {
+        const char *from;
+        char **to;
+    } texts[] = {{eb_issuer_label(c), &k->label},
+                 {c->url, &k->url},
+                 {c->path, &k->path},
+                 {c->ca, &k->ca},
+                 {c->cache_file, &k->cache_file}};
+    for (size_t i = 0; i < EB_COUNT_OF(texts); i++) {
+        *texts[i].to = copy(texts[i].from);
+        if (texts[i].from && !*texts[i].to)
+            return EB_FAIL(reterr, EB_E_NOMEM, "out of memory");
+    }
+    eb_auto_buf struct eb_buf option = {0};
+    eb_config_issuer_path(c, "cache-file", &option);
+    k->cache_option = eb_buf_take(&option);
+    if (!k->cache_option)
+        return EB_FAIL(reterr, EB_E_NOMEM, "out of memory");
+    k->allow_http = c->allow_http;
+    k->refresh_ns = c->refresh_ns;
+    k->is_jwks_block = !c->name;
+    if (c->url || c->path)
+        return EB_OK;
+    return eb_kube_access_load(&c->kube, &k->api, reterr);
+}
+
+enum eb_rc eb_keysource_start(const struct eb_issuer_config *c, struct eb_key_stats *stats,
+                              eb_keysource_fn done, void *ctx, struct eb_keysource **ret,
+                              struct eb_err *reterr) {
     EB_CLEANUP(source_freep) struct eb_keysource *k = calloc(1, sizeof *k);
     if (!k)
         return EB_FAIL(reterr, EB_E_NOMEM, "out of memory");
     (void)pthread_mutex_init(&k->mutex, NULL);
     eb_cond_init(&k->wake);
-    k->url = copy(c->url);
-    k->path = copy(c->path);
-    k->ca = copy(c->ca);
-    k->cache_file = copy(c->cache_file);
-    if ((c->url && !k->url) || (c->path && !k->path) || (c->ca && !k->ca) ||
-        (c->cache_file && !k->cache_file))
-        return EB_FAIL(reterr, EB_E_NOMEM, "out of memory");
-    k->allow_http = c->allow_http;
-    k->refresh_ns = c->refresh_ns;
+    enum eb_rc rc = copy_settings(k, c, reterr);
+    if (rc != EB_OK)
+        return rc;
+    k->stats = stats;
     k->done = done;
     k->ctx = ctx;
     k->fetching = true; /* the first fetch is under way before the first request can ask */

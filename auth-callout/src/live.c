@@ -1,8 +1,11 @@
 #include "live.h"
 
+#include <errno.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "clock.h"
@@ -11,6 +14,8 @@
 struct eb_live {
     pthread_mutex_t mutex; /* guards view's pointers */
     struct eb_view view;
+    struct eb_settings *started; /* what the sources were made of */
+    struct eb_sources *sources;
 };
 
 static struct eb_settings *settings_ref(struct eb_settings *s) {
@@ -22,7 +27,7 @@ static void settings_unref(struct eb_settings *s) {
     if (!s || atomic_fetch_sub(&s->refs, 1) != 1)
         return;
     eb_config_free(s->config);
-    free(s->audiences);
+    eb_issuers_free(s->issuers, s->issuers_n);
     free(s->accounts);
     free(s);
 }
@@ -43,7 +48,21 @@ static struct eb_str *slices(const struct eb_strs *from) {
     return to;
 }
 
-static enum eb_rc settings_new(struct eb_config *config, struct eb_settings **ret, struct eb_findings *f) {
+/* Unset in operator mode: those that there is a key for, so that an entry of another is found when loading.
+ */
+static struct eb_str *allowed_accounts(const struct eb_config *c, size_t *ret_n) {
+    *ret_n = c->allowed_accounts.n ? c->allowed_accounts.n : c->accounts_n;
+    if (c->allowed_accounts.n || !c->accounts_n)
+        return slices(&c->allowed_accounts);
+    struct eb_str *to = calloc(c->accounts_n, sizeof *to);
+    for (size_t i = 0; to && i < c->accounts_n; i++)
+        to[i] = eb_str(c->accounts[i].name);
+    return to;
+}
+
+/* sources: NULL = those of the config itself, made by the caller when it is found good. */
+static enum eb_rc settings_new(struct eb_config *config, struct eb_sources *sources, struct eb_settings **ret,
+                               struct eb_findings *f) {
     EB_CLEANUP(settings_unrefp) struct eb_settings *s = calloc(1, sizeof *s);
     if (!s) {
         eb_config_free(config);
@@ -51,39 +70,50 @@ static enum eb_rc settings_new(struct eb_config *config, struct eb_settings **re
     }
     atomic_init(&s->refs, 1);
     s->config = config;
-    s->audiences = slices(&config->jwks.audience);
-    s->accounts = slices(&config->allowed_accounts);
-    s->accounts_n = config->allowed_accounts.n;
-    if (!s->audiences || !s->accounts)
+    s->accounts = allowed_accounts(config, &s->accounts_n);
+    if (!s->accounts)
         return EB_E_NOMEM;
-    bool bad = false;
-    for (size_t i = 0; i < config->jwks.signing_algorithms.n; i++) {
-        const char *name = config->jwks.signing_algorithms.v[i];
-        enum eb_alg alg = eb_alg_parse(eb_str(name));
-        if (alg == EB_ALG_NONE) {
-            eb_findings_add(f, EB_ERROR, NULL, 0, "jwks.signing-algorithms",
-                            "write some of RS256 RS384 RS512 PS256 PS384 PS512 ES256 ES384 ES512 EdDSA",
-                            "%s is not an algorithm for tokens", name);
-            bad = true;
-        } else {
-            s->algorithms |= EB_ALG_BIT(alg);
-        }
-    }
-    if (bad)
-        return EB_E_INVALID;
+    enum eb_rc rc = eb_issuers_new(config, sources, &s->issuers, &s->issuers_n, f);
+    if (rc != EB_OK)
+        return rc;
     *ret = EB_TAKE(s);
     return EB_OK;
 }
 
+static bool takes_kubernetes(const struct eb_settings *s) {
+    for (size_t i = 0; i < s->issuers_n; i++)
+        if (s->issuers[i].config->kind == EB_ISSUER_KUBERNETES)
+            return true;
+    return false;
+}
+
+/* ServiceAccounts need no document: where none was named, and the default's is not there, there is none. */
+static bool does_without(const struct eb_settings *s) {
+    const char *path = s->config->permissions_file;
+    return takes_kubernetes(s) && strcmp(path, EB_CONFIG_PERMISSIONS) == 0 && access(path, F_OK) != 0 &&
+           errno == ENOENT;
+}
+
 static enum eb_rc load_policy(const struct eb_settings *s, struct eb_policy **ret, struct eb_findings *f) {
     const struct eb_config *c = s->config;
+    eb_auto_free struct eb_str *names = calloc(s->issuers_n + 1, sizeof *names);
+    size_t names_n = 0;
+    for (size_t i = 0; names && i < s->issuers_n; i++)
+        if (s->issuers[i].config->kind == EB_ISSUER_OAUTH2 && s->issuers[i].policy_name.n)
+            names[names_n++] = s->issuers[i].policy_name;
+    if (!names)
+        return EB_E_NOMEM;
     struct eb_policy_options opt = {.env = eb_config_env,
+                                    .issuers = names,
+                                    .issuers_n = names_n,
                                     .allowed_accounts = s->accounts,
                                     .allowed_accounts_n = s->accounts_n,
-                                    .allow_org_identity = c->mtls_allow_org_identity};
+                                    .allow_org_identity = c->mtls_allow_org_identity,
+                                    .others = takes_kubernetes(s)};
     struct eb_err err = {0};
     EB_CLEANUP(eb_doc_freep) struct eb_doc *doc = NULL;
-    enum eb_rc rc = eb_doc_open(c->permissions_file, EB_POLICY_MAX, &doc, &err);
+    enum eb_rc rc = does_without(s) ? eb_doc_from(EB_STR("{}"), c->permissions_file, &doc, &err)
+                                    : eb_doc_open(c->permissions_file, EB_POLICY_MAX, &doc, &err);
     if (rc != EB_OK) {
         eb_findings_add(f, EB_ERROR, NULL, 0, "permissions.file",
                         "the document must be readable by this user; in a folder that no option named at the "
@@ -120,10 +150,18 @@ static void note_policy(const struct eb_policy *p) {
     eb_count(EB_C_PERM_RELOADS);
 }
 
+static bool takes_oauth2(const struct eb_settings *s) {
+    for (size_t i = 0; i < s->issuers_n; i++)
+        if (s->issuers[i].config->kind == EB_ISSUER_OAUTH2)
+            return true;
+    return false;
+}
+
 /* Loads all of a configuration into a view; every fault is told, not only the first. */
-static enum eb_rc load_view(struct eb_config *config, struct eb_view *ret, struct eb_findings *f) {
+static enum eb_rc load_view(struct eb_config *config, struct eb_sources *sources, struct eb_view *ret,
+                            struct eb_findings *f) {
     EB_CLEANUP(eb_view_done) struct eb_view v = {0};
-    enum eb_rc rc = settings_new(config, &v.settings, f);
+    enum eb_rc rc = settings_new(config, sources, &v.settings, f);
     if (rc != EB_OK)
         return rc;
     enum eb_rc seeds = eb_signer_load(v.settings->config, &v.signer, f);
@@ -133,8 +171,7 @@ static enum eb_rc load_view(struct eb_config *config, struct eb_view *ret, struc
         eb_findings_add(f, EB_WARNING, NULL, 0, "mtls.ca-path",
                         "set it to the CA file of the clients' certificates",
                         "unset, but the permissions document has mtls entries: every certificate is refused");
-    if (v.policy && !v.settings->config->jwks.url && !v.settings->config->jwks.path &&
-        eb_policy_count(v.policy, EB_POLICY_OAUTH2))
+    if (v.policy && !takes_oauth2(v.settings) && eb_policy_count(v.policy, EB_POLICY_OAUTH2))
         eb_findings_add(f, EB_WARNING, NULL, 0, "jwks.url", "set it to the key set of the provider",
                         "unset, but the permissions document has oauth2 entries: every token is refused");
     if (seeds != EB_OK)
@@ -151,19 +188,48 @@ static enum eb_rc load_view(struct eb_config *config, struct eb_view *ret, struc
     return EB_OK;
 }
 
+/* The sources of the first settings, each issuer bound to its own. */
+static enum eb_rc make_sources(struct eb_live *l) {
+    struct eb_settings *s = l->view.settings;
+    l->sources = eb_sources_new(s->config);
+    if (!l->sources)
+        return EB_E_NOMEM;
+    l->started = settings_ref(s);
+    for (size_t i = 0; i < s->issuers_n; i++) /* both in the order of eb_config_issuer */
+        s->issuers[i].source = &l->sources->v[i];
+    return EB_OK;
+}
+
+/* What the API servers of Kubernetes issuers are reached with. Asked at the start only, as sources are
+ * started. */
+static enum eb_rc check_apis(const struct eb_config *c, struct eb_findings *f) {
+    size_t errors = f->errors;
+    for (size_t i = 0; eb_config_issuer(c, i); i++)
+        if (eb_config_issuer(c, i)->kind == EB_ISSUER_KUBERNETES)
+            eb_kube_check(eb_config_issuer(c, i), f);
+    return f->errors == errors ? EB_OK : EB_E_INVALID;
+}
+
 enum eb_rc eb_live_new(struct eb_config *config, struct eb_live **ret, struct eb_findings *findings) {
     struct eb_view v;
-    enum eb_rc rc = load_view(config, &v, findings);
+    enum eb_rc rc = load_view(config, NULL, &v, findings);
     if (rc != EB_OK)
         return rc;
-    struct eb_live *l = calloc(1, sizeof *l);
-    if (!l) {
+    struct eb_live *l = NULL;
+    rc = check_apis(v.settings->config, findings);
+    if (rc == EB_OK && !(l = calloc(1, sizeof *l)))
+        rc = EB_E_NOMEM;
+    if (rc != EB_OK) {
         eb_view_done(&v);
-        return EB_E_NOMEM;
+        return rc;
     }
     (void)pthread_mutex_init(&l->mutex, NULL);
     l->view = v;
-    note_policy(v.policy);
+    if (make_sources(l) != EB_OK) {
+        eb_live_free(l);
+        return EB_E_NOMEM;
+    }
+    note_policy(l->view.policy);
     *ret = l;
     return EB_OK;
 }
@@ -172,8 +238,14 @@ void eb_live_free(struct eb_live *l) {
     if (!l)
         return;
     eb_view_done(&l->view);
+    eb_sources_free(l->sources);
+    settings_unref(l->started);
     (void)pthread_mutex_destroy(&l->mutex);
     free(l);
+}
+
+struct eb_sources *eb_live_sources(struct eb_live *l) {
+    return l->sources;
 }
 
 void eb_live_view(struct eb_live *l, struct eb_view *ret) {
@@ -236,7 +308,7 @@ enum eb_rc eb_live_reload_seeds(struct eb_live *l, struct eb_findings *findings)
 
 enum eb_rc eb_live_reconfigure(struct eb_live *l, struct eb_config *config, struct eb_findings *findings) {
     EB_CLEANUP(eb_view_done) struct eb_view fresh = {0};
-    enum eb_rc rc = load_view(config, &fresh, findings);
+    enum eb_rc rc = load_view(config, l->sources, &fresh, findings);
     if (rc != EB_OK)
         return rc;
     note_policy(fresh.policy);

@@ -7,7 +7,7 @@
 
 #include "cert/cert.h"
 #include "config.h"
-#include "jose/jose.h"
+#include "issuer.h"
 #include "policy/policy.h"
 #include "signer.h"
 
@@ -15,8 +15,8 @@
 struct eb_settings {
     _Atomic int refs;
     struct eb_config *config;
-    unsigned algorithms; /* EB_ALG_BIT mask */
-    struct eb_str *audiences;
+    struct eb_issuer *issuers; /* a token's iss chooses */
+    size_t issuers_n;
     struct eb_str *accounts; /* allowed-accounts; accounts_n 0 = those of the document */
     size_t accounts_n;
 };
@@ -41,6 +41,9 @@ EB_MUSTCHECK enum eb_rc eb_live_new(struct eb_config *config, struct eb_live **r
                                     struct eb_findings *findings);
 void eb_live_free(struct eb_live *l);
 void eb_live_view(struct eb_live *l, struct eb_view *ret);
+/* The key sources of the issuers that the first configuration named, for the service to start and to stop;
+ * they are freed with l. */
+struct eb_sources *eb_live_sources(struct eb_live *l);
 
 /* Re-reads one thing; on failure the old stays in force, the reasons are findings, and the failure is
  * counted. */

@@ -9,6 +9,134 @@
 #define MAX_PORT 65535
 #define SECTION_MAX 32 /* bytes of the longest first part of a key, and more */
 
+/*
+ * The keys of an issuer, written once for the block at the top and for the element of `issuers`. P: what
+ * stands before the key; AT: a member's offset; NAMES: further names in the environment, which elements have
+ * none of.
+ */
+#define JWKS(member) AT(jwks.member)
+#define KUBE(member) AT(kubernetes.member)
+#define ELEMENT(member) offsetof(struct eb_issuer_config, member)
+#define NAMES(names) names
+#define NO_NAMES(names) NULL
+#define ALGORITHMS "RS256 RS384 RS512 PS256 PS384 PS512 ES256 ES384 ES512 EdDSA"
+
+/* clang-format off */
+#define FETCH_ROWS(P, AT)                                                                                    \
+    {P "allow-http", NULL, EB_OPT_BOOL, "false", NULL, 0, 0, true, AT(allow_http),                           \
+     "Takes an http URL that is not on loopback. Whoever is on the way can then replace the keys."},         \
+    {P "cache-file", NULL, EB_OPT_PATH, NULL, NULL, 0, 0, true, AT(cache_file),                              \
+     "Where the last good key set is kept, so that a restart without the provider still knows its keys."},   \
+    {P "refresh", NULL, EB_OPT_DURATION, "5m", NULL, 1000000000LL, 86400000000000LL, true, AT(refresh_ns),   \
+     "How often the key set is fetched again. An unknown kid fetches sooner, at most once in 10 s."},
+
+#define OAUTH2_ROWS(P, AT, NAMES)                                                                            \
+    {P "url", NAMES("JWKS_URL"), EB_OPT_TEXT, NULL, NULL, 0, 0, true, AT(url),                               \
+     "Key set of the OAuth2 issuer. https, or http to loopback, or http with " P "allow-http."},             \
+    {P "path", NAMES("JWKS_PATH"), EB_OPT_PATH, NULL, NULL, 0, 0, true, AT(path),                            \
+     "Key set in a file, instead of the URL. Read again when it changes."},                                  \
+    {P "ca", NULL, EB_OPT_PATH, NULL, NULL, 0, 0, true, AT(ca),                                              \
+     "CA file for " P "url, for a private CA."},                                                             \
+    FETCH_ROWS(P, AT)                                                                                        \
+    {P "issuer", NULL, EB_OPT_TEXT, NULL, NULL, 0, 0, false, AT(issuer),                                     \
+     "Expected iss of tokens, compared exactly."},                                                           \
+    {P "audience", NULL, EB_OPT_LIST, NULL, NULL, 0, 0, false, AT(audience),                                 \
+     "Expected aud, one or a list. Unset: any audience is taken, with a warning at start."},                 \
+    {P "audience-none", NULL, EB_OPT_BOOL, "false", NULL, 0, 0, false, AT(audience_none),                    \
+     "For a provider whose tokens carry no aud (Amazon Cognito): a token that has one is refused."},         \
+    {P "signing-algorithms", NULL, EB_OPT_LIST, "RS256", NULL, 0, 0, false, AT(signing_algorithms),          \
+     "Algorithms that are accepted: " ALGORITHMS "."},                                                       \
+    {P "client-claims", NULL, EB_OPT_LIST, "azp", NULL, 0, 0, false, AT(client_claims),                      \
+     "Claims that name the client, which an entry's azp is compared with; the first one that is there "      \
+     "counts. An empty list: none, entries then go by subject alone."},                                      \
+    {P "scope-claims", NULL, EB_OPT_LIST, "scope,scp,scopes", NULL, 0, 0, false, AT(scope_claims),           \
+     "Claims that hold the scopes, as text with blanks between or as a list; the first one that is there "   \
+     "counts."},
+
+#define KUBERNETES_ROWS(P, AT, NAMES)                                                                        \
+    {P "in-cluster", NAMES("K8S_IN_CLUSTER"), EB_OPT_BOOL, "false", NULL, 0, 0, true, AT(kube.in_cluster),   \
+     "Takes ServiceAccount tokens of the cluster that the service runs in, with the API server, CA and "     \
+     "token that a pod is given."},                                                                          \
+    {P "kubeconfig", NAMES("KUBECONFIG"), EB_OPT_PATH, NULL, NULL, 0, 0, true, AT(kube.kubeconfig),          \
+     "The same from outside a cluster: kubeconfig file whose current context names the API server."},        \
+    {P "api-url", NULL, EB_OPT_TEXT, NULL, NULL, 0, 0, true, AT(kube.api_url),                               \
+     "URL of the API server, instead of what the pod or the kubeconfig file says."},                         \
+    {P "api-ca", NULL, EB_OPT_PATH, NULL, NULL, 0, 0, true, AT(kube.api_ca),                                 \
+     "CA file of the API server. Read again when it changes."},                                              \
+    {P "token-file", NULL, EB_OPT_PATH, NULL, NULL, 0, 0, true, AT(kube.token_file),                         \
+     "File with the bearer token for the API server. Read again when it changes."},                          \
+    {P "jwks-url", NULL, EB_OPT_TEXT, NULL, NULL, 0, 0, true, AT(url),                                       \
+     "Key set of the tokens. Unset: /openid/v1/jwks of the API server, with its CA and our token."},         \
+    {P "jwks-path", NULL, EB_OPT_PATH, NULL, NULL, 0, 0, true, AT(path),                                     \
+     "Key set in a file, instead of the URL. Read again when it changes."},                                  \
+    {P "jwks-ca", NULL, EB_OPT_PATH, NULL, NULL, 0, 0, true, AT(ca), "CA file for " P "jwks-url."},          \
+    FETCH_ROWS(P, AT)                                                                                        \
+    {P "issuer", NAMES("JWT_ISSUER"), EB_OPT_TEXT, NULL, NULL, 0, 0, false, AT(issuer),                      \
+     "Expected iss of tokens, compared exactly. Unset with " P "in-cluster: "                                \
+     "https://kubernetes.default.svc."},                                                                     \
+    {P "audience", NAMES("JWT_AUDIENCE"), EB_OPT_LIST, "nats", NULL, 0, 0, false, AT(audience),              \
+     "Expected aud, one or a list."},                                                                        \
+    {P "signing-algorithms", NULL, EB_OPT_LIST, "RS256,ES256,ES384,ES512", NULL, 0, 0, false,                \
+     AT(signing_algorithms), "Algorithms that are accepted: " ALGORITHMS "."},                               \
+    {P "account", NAMES("NATS_ACCOUNT"), EB_OPT_TEXT, NULL, NULL, 0, 0, false, AT(kube.account),              \
+     "Account that ServiceAccounts are placed into."},                                                       \
+    {P "allowed-accounts", NULL, EB_OPT_LIST, NULL, NULL, 0, 0, false, AT(kube.allowed_accounts),             \
+     "Further accounts, which a ServiceAccount's annotation nats.io/account may name."},                     \
+    {P "subject-prefix", NULL, EB_OPT_TEXT, NULL, NULL, 0, 0, true, AT(kube.subject_prefix),                 \
+     "What stands before the namespace in its subjects, as it is: k8s. gives k8s.NAMESPACE.>."},          \
+    {P "reserved-namespaces", NULL, EB_OPT_LIST, "cpc", NULL, 0, 0, true, AT(kube.reserved_namespaces),      \
+     "Namespaces that get no subject by their name: cpc, and the first tokens of the cross-layer lists."},   \
+    {P "allow-root-wildcards", NULL, EB_OPT_BOOL, "false", NULL, 0, 0, true, AT(kube.allow_root_wildcards),  \
+     "Lets annotations grant subjects that begin with a wildcard."},                                         \
+    {P "allow-jetstream", NULL, EB_OPT_BOOL, "false", NULL, 0, 0, true, AT(kube.allow_jetstream),            \
+     "Lets annotations grant $JS.API, $JS.ACK, $KV and $O subjects."},                                       \
+    {P "token-review", NULL, EB_OPT_BOOL, "false", NULL, 0, 0, false, AT(kube.token_review),                  \
+     "Asks the API server about every token, so that a deleted pod's is refused."},
+/* clang-format on */
+
+#define ELEMENT_ROWS                                                                                         \
+    {"name",                                                                                                 \
+     NULL,                                                                                                   \
+     EB_OPT_TEXT,                                                                                            \
+     NULL,                                                                                                   \
+     NULL,                                                                                                   \
+     0,                                                                                                      \
+     0,                                                                                                      \
+     false,                                                                                                  \
+     ELEMENT(name),                                                                                          \
+     "What entries of the permissions document, metrics and the log call it: letters, digits, - and _."},    \
+        {"kind", NULL, EB_OPT_CHOICE, "oauth2",           "oauth2,kubernetes",                               \
+         0,      0,    true,          ELEMENT(kind_text), "What its tokens are."},
+
+static const struct eb_option oauth2_element[] = {ELEMENT_ROWS OAUTH2_ROWS("", ELEMENT, NO_NAMES)};
+static const struct eb_option kubernetes_element[] = {ELEMENT_ROWS KUBERNETES_ROWS("", ELEMENT, NO_NAMES)};
+const struct eb_option_table eb_issuer_options[2] = {
+    [EB_ISSUER_OAUTH2] =
+        {"issuers[]",
+         "Further issuers of tokens, a list; the token's iss chooses, by exact match. A file "
+         "alone sets them. An item has these keys:",
+         oauth2_element, EB_COUNT_OF(oauth2_element)},
+    [EB_ISSUER_KUBERNETES] = {"issuers[]", "With `kind: kubernetes` an item has these keys:",
+                              kubernetes_element, EB_COUNT_OF(kubernetes_element)},
+};
+
+#define ACCOUNT(member) offsetof(struct eb_account_config, member)
+static const struct eb_option account_element[] = {
+    {"id", NULL, EB_OPT_TEXT, NULL, NULL, 0, 0, false, ACCOUNT(id), "The account's public key (A...)."},
+    {"signing-seed", NULL, EB_OPT_SECRET, NULL, NULL, 0, 0, false, ACCOUNT(signing_seed),
+     "Account seed (SA...) that signs its users: the account's own, or one of its signing keys. Better given "
+     "as a file."},
+    {"signing-seed-file", NULL, EB_OPT_PATH, NULL, NULL, 0, 0, false, ACCOUNT(signing_seed_file),
+     "File with that seed. Watched."},
+    {"scoped", NULL, EB_OPT_BOOL, "false", NULL, 0, 0, false, ACCOUNT(scoped),
+     "The signing key is a scoped one: the permissions are its own, not those of the entry."},
+};
+const struct eb_option_table eb_account_options = {
+    "accounts.NAME",
+    "Operator mode: the accounts that users are minted for, by name. A file alone sets them. Each has these "
+    "keys:",
+    account_element, EB_COUNT_OF(account_element)};
+
 const struct eb_option eb_options[] = {
     {"nats.url", "NATS_URL", EB_OPT_TEXT, "nats://nats:4222", NULL, 0, 0, true, AT(nats_url),
      "One or more comma-separated URLs of NATS servers. A user and password in the URL are taken as the "
@@ -28,6 +156,9 @@ const struct eb_option eb_options[] = {
     {"nats.issuer-seed-file", "NATS_SIGNING_KEY_FILE", EB_OPT_PATHS, NULL, NULL, 0, 0, false,
      AT(issuer_seed_files),
      "Files with account seeds, one or a list; a file may hold several, one a line. Watched."},
+    {"nats.issuer-account", NULL, EB_OPT_TEXT, NULL, NULL, 0, 0, false, AT(nats_issuer_account),
+     "Operator mode: public key (A...) of the account that callouts are asked in, where the issuer seed is a "
+     "signing key of it instead of its own. The last seed answers."},
     {"nats.xkey-seed", NULL, EB_OPT_SECRETS, NULL, NULL, 0, 0, false, AT(xkey_seeds),
      "Curve seeds (SX...) that open sealed requests. Better given as files."},
     {"nats.xkey-seed-file", NULL, EB_OPT_PATHS, NULL, NULL, 0, 0, false, AT(xkey_seed_files),
@@ -38,35 +169,17 @@ const struct eb_option eb_options[] = {
      "Client certificate of the service's own link."},
     {"nats.tls.key", NULL, EB_OPT_PATH, NULL, NULL, 0, 0, true, AT(nats_tls_key),
      "Private key of nats.tls.cert."},
-    {"jwks.url", "JWKS_URL", EB_OPT_TEXT, NULL, NULL, 0, 0, true, AT(jwks.url),
-     "Key set of the OAuth2 issuer. https, or http to loopback, or http with jwks.allow-http."},
-    {"jwks.path", "JWKS_PATH", EB_OPT_PATH, NULL, NULL, 0, 0, true, AT(jwks.path),
-     "Key set in a file, instead of the URL. Read again when it changes."},
-    {"jwks.allow-http", NULL, EB_OPT_BOOL, "false", NULL, 0, 0, true, AT(jwks.allow_http),
-     "Takes an http URL that is not on loopback. Whoever is on the way can then replace the keys."},
-    {"jwks.ca", NULL, EB_OPT_PATH, NULL, NULL, 0, 0, true, AT(jwks.ca),
-     "CA file for jwks.url, for a private CA."},
-    {"jwks.cache-file", NULL, EB_OPT_PATH, NULL, NULL, 0, 0, true, AT(jwks.cache_file),
-     "Where the last good key set is kept, so that a restart without the provider still knows its keys."},
-    {"jwks.refresh", NULL, EB_OPT_DURATION, "5m", NULL, 1000000000LL, 86400000000000LL, true,
-     AT(jwks.refresh_ns),
-     "How often the key set is fetched again. An unknown kid fetches sooner, at most once in 10 s."},
-    {"jwks.issuer", NULL, EB_OPT_TEXT, NULL, NULL, 0, 0, false, AT(jwks.issuer),
-     "Expected iss of tokens, compared exactly."},
-    {"jwks.audience", NULL, EB_OPT_LIST, NULL, NULL, 0, 0, false, AT(jwks.audience),
-     "Expected aud, one or a list. Unset: any audience is taken, with a warning at start."},
-    {"jwks.signing-algorithms", NULL, EB_OPT_LIST, "RS256", NULL, 0, 0, false, AT(jwks.signing_algorithms),
-     "Algorithms that are accepted: RS256 RS384 RS512 PS256 PS384 PS512 ES256 ES384 ES512 EdDSA."},
-    {"mtls.ca-path", NULL, EB_OPT_PATH, NULL, NULL, 0, 0, false, AT(mtls_ca_path),
-     "CA file of client certificates. Watched."},
+    OAUTH2_ROWS("jwks.", JWKS, NAMES) KUBERNETES_ROWS("kubernetes.", KUBE, NAMES){
+        "mtls.ca-path", NULL, EB_OPT_PATH, NULL, NULL, 0, 0, false, AT(mtls_ca_path),
+        "CA file of client certificates. Watched."},
     {"mtls.allow-org-identity", NULL, EB_OPT_BOOL, "false", NULL, 0, 0, false, AT(mtls_allow_org_identity),
      "Allows O= and OU= as identities. Every certificate of that organisation then has the entry's rights."},
     {"noauth.accept-unrecognized", NULL, EB_OPT_BOOL, "false", NULL, 0, 0, false,
      AT(noauth_accept_unrecognized),
      "Treats credentials of no known kind (a user and password, say) as none at all instead of refusing "
      "them."},
-    {"permissions.file", NULL, EB_OPT_PATH, "/etc/auth-callout/permissions.json", NULL, 0, 0, false,
-     AT(permissions_file), "The permissions document, JSON or YAML. Watched."},
+    {"permissions.file", NULL, EB_OPT_PATH, EB_CONFIG_PERMISSIONS, NULL, 0, 0, false, AT(permissions_file),
+     "The permissions document, JSON or YAML. Watched."},
     {"allowed-accounts", NULL, EB_OPT_LIST, NULL, NULL, 0, 0, false, AT(allowed_accounts),
      "Accounts that a client may be placed into. Unset: those that the permissions document names."},
     {"session.expire-with-credential", NULL, EB_OPT_BOOL, "true", NULL, 0, 0, false,
@@ -92,7 +205,7 @@ const struct eb_option eb_options[] = {
     {"observability.logging.level", "LOG_LEVEL", EB_OPT_CHOICE, "info", "error,warn,info,debug", 0, 0, false,
      AT(log_level), "Least level that is logged."},
     {"readiness.require", NULL, EB_OPT_LIST, NULL, NULL, 0, 0, false, AT(readiness_require),
-     "Key sources that /readyz waits for: jwks."},
+     "Issuers that /readyz waits for: jwks, kubernetes, and names of issuers."},
     {"sandbox.require", NULL, EB_OPT_BOOL, "false", NULL, 0, 0, true, AT(require_sandbox),
      "Ends the start where landlock or seccomp cannot be applied."},
     {"sandbox.landlock", NULL, EB_OPT_BOOL, "true", NULL, 0, 0, true, AT(sandbox_landlock),
@@ -107,6 +220,27 @@ const struct eb_option *eb_option_find(struct eb_str key) {
         if (eb_str_eqz(key, eb_options[i].key))
             return &eb_options[i];
     return NULL;
+}
+
+const struct eb_option *eb_option_table_find(const struct eb_option_table *t, struct eb_str key) {
+    for (size_t i = 0; i < t->n; i++)
+        if (eb_str_eqz(key, t->v[i].key))
+            return &t->v[i];
+    return NULL;
+}
+
+void eb_option_table_nearest(const struct eb_option_table *t, struct eb_str key, struct eb_buf *mend) {
+    const char *names[EB_COUNT_OF(eb_options)];
+    size_t n = 0;
+    while (n < t->n && n < EB_COUNT_OF(names)) {
+        names[n] = t->v[n].key;
+        n++;
+    }
+    const char *near = eb_nearest(key, names, n);
+    if (near)
+        eb_buf_printf(mend, "did you mean %s?", near);
+    else
+        eb_buf_printf(mend, "`auth-callout generate-config` prints the keys of %s", t->path);
 }
 
 void eb_options_nearest(struct eb_str key, struct eb_buf *mend) {
@@ -151,122 +285,4 @@ void eb_option_env(const struct eb_option *o, struct eb_buf *to) {
     eb_buf_z(to, "AUTH_CALLOUT_");
     for (const char *c = o->key; *c; c++)
         eb_buf_ch(to, *c == '.' || *c == '-' ? '_' : (char)toupper((unsigned char)*c));
-}
-
-/* Where a section of the dotted key differs from the one before, opens it. */
-static void yaml_sections(struct eb_buf *to, const char *key, const char *before, size_t *ret_depth,
-                          const char **ret_leaf) {
-    size_t depth = 0;
-    bool same = before != NULL;
-    const char *at = key;
-    for (const char *dot = strchr(at, '.'); dot; dot = strchr(at, '.')) {
-        size_t n = (size_t)(dot - key) + 1;
-        same = same && strncmp(key, before, n) == 0;
-        if (!same)
-            eb_buf_printf(to, "%*s%.*s:\n", (int)depth * 2, "", (int)(dot - at), at);
-        depth++;
-        at = dot + 1;
-    }
-    *ret_depth = depth;
-    *ret_leaf = at;
-}
-
-static void yaml_value(struct eb_buf *to, const struct eb_option *o) {
-    bool list = eb_option_list(o);
-    if (o->fallback && list)
-        eb_buf_printf(to, "[%s]", o->fallback);
-    else if (o->fallback)
-        eb_buf_z(to, o->fallback);
-    else
-        eb_buf_z(to, list ? "[]" : "");
-}
-
-static void wrapped_comment(struct eb_buf *to, int indent, const char *text) {
-    enum { WIDTH = 100 };
-    while (*text) {
-        size_t n = strlen(text);
-        if (n > WIDTH) {
-            n = WIDTH;
-            while (n && text[n] != ' ')
-                n--;
-        }
-        eb_buf_printf(to, "%*s# %.*s\n", indent, "", (int)n, text);
-        text += n;
-        while (*text == ' ')
-            text++;
-    }
-}
-
-void eb_options_yaml(struct eb_buf *to) {
-    eb_buf_z(to, "# Configuration of auth-callout: every option with its default. An option without a value "
-                 "is unset.\n");
-    const char *before = NULL;
-    for (size_t i = 0; i < eb_options_n; i++) {
-        const struct eb_option *o = &eb_options[i];
-        size_t depth;
-        const char *leaf;
-        yaml_sections(to, o->key, before, &depth, &leaf);
-        before = o->key;
-        int indent = (int)depth * 2;
-        wrapped_comment(to, indent, o->doc);
-        eb_buf_printf(to, "%*s# Environment: ", indent, "");
-        eb_option_env(o, to);
-        struct eb_str rest = eb_str(o->alias);
-        while (rest.p) {
-            struct eb_str name = eb_str_cut(&rest, ',');
-            eb_buf_printf(to, ", %.*s", EB_STR_ARG(name));
-        }
-        if (o->restart)
-            eb_buf_z(to, ". Takes effect at a restart");
-        eb_buf_z(to, ".\n");
-        eb_buf_printf(to, "%*s%s: ", indent, "", leaf);
-        yaml_value(to, o);
-        while (to->n && to->p[to->n - 1] == ' ')
-            to->p[--to->n] = '\0';
-        eb_buf_ch(to, '\n');
-    }
-}
-
-static void type_text(struct eb_buf *to, const struct eb_option *o) {
-    eb_buf_z(to, eb_option_type_name(o->type));
-    if (o->choices)
-        eb_buf_printf(to, " %s", o->choices);
-    if (o->type == EB_OPT_INT)
-        eb_buf_printf(to, " %lld to %lld", (long long)o->min, (long long)o->max);
-}
-
-void eb_options_markdown(struct eb_buf *to) {
-    eb_buf_z(to, "| key | environment | value | default | when | meaning |\n|---|---|---|---|---|---|\n");
-    for (size_t i = 0; i < eb_options_n; i++) {
-        const struct eb_option *o = &eb_options[i];
-        eb_buf_printf(to, "| `%s` | `", o->key);
-        eb_option_env(o, to);
-        eb_buf_ch(to, '`');
-        struct eb_str rest = eb_str(o->alias);
-        while (rest.p) {
-            struct eb_str name = eb_str_cut(&rest, ',');
-            eb_buf_printf(to, " `%.*s`", EB_STR_ARG(name));
-        }
-        eb_buf_z(to, " | ");
-        type_text(to, o);
-        if (o->fallback)
-            eb_buf_printf(to, " | `%s`", o->fallback);
-        else
-            eb_buf_z(to, " | -");
-        eb_buf_printf(to, " | %s | %s |\n", o->restart ? "restart" : "reload", o->doc);
-    }
-}
-
-void eb_options_help(struct eb_buf *to) {
-    for (size_t i = 0; i < eb_options_n; i++) {
-        const struct eb_option *o = &eb_options[i];
-        if (eb_option_secret(o))
-            continue;
-        eb_buf_printf(to, "  --%s <", o->key);
-        type_text(to, o);
-        eb_buf_ch(to, '>');
-        if (o->fallback)
-            eb_buf_printf(to, " (default %s)", o->fallback);
-        eb_buf_printf(to, "\n      %s\n", o->doc);
-    }
 }

@@ -30,12 +30,23 @@ struct eb_option {
     const char *choices;
     int64_t min, max;
     bool restart; /* a change takes effect only at a restart */
-    size_t at;    /* offset in struct eb_config */
+    size_t at;    /* offset in struct eb_config, or in the element of a list or mapping */
     const char *doc;
 };
 
 extern const struct eb_option eb_options[];
 extern const size_t eb_options_n;
+
+/* The options of one element of a list or mapping (`issuers[]`, `accounts.NAME`): files alone set them. */
+struct eb_option_table {
+    const char *path, *doc;
+    const struct eb_option *v;
+    size_t n;
+};
+extern const struct eb_option_table eb_issuer_options[2]; /* by enum eb_issuer_kind */
+extern const struct eb_option_table eb_account_options;
+/* NULL where the table has no such key. */
+const struct eb_option *eb_option_table_find(const struct eb_option_table *t, struct eb_str key);
 
 const struct eb_option *eb_option_find(struct eb_str key);
 /* "text", "duration", … for people. */
@@ -46,6 +57,8 @@ bool eb_option_secret(const struct eb_option *o);
 bool eb_option_list(const struct eb_option *o);
 /* Appends what to write instead of a key that no option has. */
 void eb_options_nearest(struct eb_str key, struct eb_buf *mend);
+/* The same for a key of an element. */
+void eb_option_table_nearest(const struct eb_option_table *t, struct eb_str key, struct eb_buf *mend);
 /* Appends the AUTH_CALLOUT_… name of an option. */
 void eb_option_env(const struct eb_option *o, struct eb_buf *to);
 

@@ -7,9 +7,14 @@
 #include "base/cleanup.h"
 #include "clock.h"
 
+/* Jobs that a release takes at a time. */
+enum { BATCH = 64 };
+
 struct place {
     void *job;
+    const void *key;
     int64_t until_ns;
+    uint64_t turn; /* of its adding */
 };
 
 struct eb_park {
@@ -20,16 +25,16 @@ struct eb_park {
     void *ctx;
     bool stopping, running;
     size_t room, n;
+    uint64_t turns;       /* adds so far */
     struct place *places; /* unordered: few wait, and not for long */
 };
 
-/* Removes one job whose date has come (any job where all is set); NULL for none, *ret_soonest is then the
- * next date. */
-static void *take_one(struct eb_park *p, bool all, int64_t *ret_soonest) {
+/* Removes one job whose date has come; NULL for none, *ret_soonest is then the next date. */
+static void *take_one(struct eb_park *p, int64_t *ret_soonest) {
     int64_t now = eb_mono_ns();
     *ret_soonest = INT64_MAX;
     for (size_t i = 0; i < p->n; i++) {
-        if (all || p->places[i].until_ns <= now) {
+        if (p->places[i].until_ns <= now) {
             void *job = p->places[i].job;
             p->places[i] = p->places[--p->n];
             return job;
@@ -45,7 +50,7 @@ static void *park_main(void *arg) {
     (void)pthread_mutex_lock(&p->mutex);
     while (!p->stopping) {
         int64_t soonest;
-        void *job = take_one(p, false, &soonest);
+        void *job = take_one(p, &soonest);
         if (job) {
             (void)pthread_mutex_unlock(&p->mutex);
             p->resume(p->ctx, job);
@@ -80,31 +85,53 @@ enum eb_rc eb_park_start(size_t room, eb_park_fn resume, void *ctx, struct eb_pa
     return EB_OK;
 }
 
-bool eb_park_add(struct eb_park *p, void *job, int64_t until_ns) {
+bool eb_park_add(struct eb_park *p, void *job, const void *key, int64_t until_ns) {
     EB_LOCKED(&p->mutex);
     if (p->stopping || p->n == p->room)
         return false;
-    p->places[p->n++] = (struct place){job, until_ns};
+    p->places[p->n++] = (struct place){job, key, until_ns, p->turns++};
     (void)pthread_cond_signal(&p->wake);
     return true;
 }
 
-static void *take_any(struct eb_park *p) {
+/* Up to BATCH jobs of key that were added before that turn. */
+static size_t take_some(struct eb_park *p, const void *key, uint64_t before, void *to[BATCH]) {
     EB_LOCKED(&p->mutex);
-    int64_t soonest;
-    return take_one(p, true, &soonest);
+    size_t taken = 0;
+    for (size_t i = 0; i < p->n && taken < BATCH;) {
+        const struct place *at = &p->places[i];
+        if ((key && at->key != key) || at->turn >= before) {
+            i++;
+            continue;
+        }
+        to[taken++] = at->job;
+        p->places[i] = p->places[--p->n];
+    }
+    return taken;
 }
 
-void eb_park_release(struct eb_park *p) {
-    for (void *job = take_any(p); job; job = take_any(p))
-        p->resume(p->ctx, job);
+static uint64_t turns_so_far(struct eb_park *p) {
+    EB_LOCKED(&p->mutex);
+    return p->turns;
 }
 
-bool eb_park_add_for(struct eb_park *p, void *job, int64_t until_ns, eb_park_coming_fn coming, void *ctx) {
-    if (!eb_park_add(p, job, until_ns))
+void eb_park_release(struct eb_park *p, const void *key) {
+    /* A job that is handed back and comes again at once waits for the next release. */
+    uint64_t before = turns_so_far(p);
+    void *jobs[BATCH];
+    for (size_t n = BATCH; n == BATCH;) {
+        n = take_some(p, key, before, jobs);
+        for (size_t i = 0; i < n; i++)
+            p->resume(p->ctx, jobs[i]);
+    }
+}
+
+bool eb_park_add_for(struct eb_park *p, void *job, const void *key, int64_t until_ns,
+                     eb_park_coming_fn coming, void *ctx) {
+    if (!eb_park_add(p, job, key, until_ns))
         return false;
     if (!coming(ctx))
-        eb_park_release(p);
+        eb_park_release(p, key);
     return true;
 }
 
@@ -117,7 +144,7 @@ void eb_park_stop(struct eb_park *p) {
     if (p->running)
         (void)pthread_join(p->thread, NULL);
     p->running = false;
-    eb_park_release(p);
+    eb_park_release(p, NULL);
 }
 
 void eb_park_free(struct eb_park *p) {

@@ -6,6 +6,7 @@
 #include "metrics.h"
 #include "watch.h"
 
+enum { FILES_MAX = 512 };
 enum watch_tag { TAG_POLICY, TAG_CA, TAG_SEEDS, TAG_JWKS, TAG_CONFIG };
 
 struct eb_reloader {
@@ -37,13 +38,11 @@ static void watch_files(struct eb_reloader *r, int64_t since_ns) {
     EB_CLEANUP(eb_view_done) struct eb_view view = {0};
     eb_live_view(r->opt.live, &view);
     const struct eb_config *c = view.settings->config;
-    struct eb_watched files[128];
+    struct eb_watched files[FILES_MAX];
     size_t n = 0;
     files[n++] = (struct eb_watched){c->permissions_file, TAG_POLICY};
     if (c->mtls_ca_path)
         files[n++] = (struct eb_watched){c->mtls_ca_path, TAG_CA};
-    if (r->opt.started->jwks.path)
-        files[n++] = (struct eb_watched){r->opt.started->jwks.path, TAG_JWKS};
     if (r->config_path)
         files[n++] = (struct eb_watched){r->config_path, TAG_CONFIG};
     if (r->hot_path)
@@ -52,6 +51,13 @@ static void watch_files(struct eb_reloader *r, int64_t since_ns) {
     for (size_t l = 0; l < EB_COUNT_OF(lists); l++)
         for (size_t i = 0; i < lists[l]->n && n < EB_COUNT_OF(files); i++)
             files[n++] = (struct eb_watched){lists[l]->v[i], TAG_SEEDS};
+    for (size_t i = 0; i < c->accounts_n && n < EB_COUNT_OF(files); i++)
+        if (c->accounts[i].signing_seed_file)
+            files[n++] = (struct eb_watched){c->accounts[i].signing_seed_file, TAG_SEEDS};
+    const struct eb_issuer_config *issuer;
+    for (size_t i = 0; n < EB_COUNT_OF(files) && (issuer = eb_config_issuer(r->opt.started, i)); i++)
+        if (issuer->path)
+            files[n++] = (struct eb_watched){issuer->path, TAG_JWKS};
     eb_watch_set(r->watch, files, n, since_ns);
 }
 
@@ -95,8 +101,7 @@ static bool reload_all(struct eb_reloader *r) {
     eb_live_view(r->opt.live, &view);
     eb_log_set_level(view.settings->config->log_level);
     watch_files(r, since_ns);
-    if (r->opt.keys)
-        eb_keysource_poke(r->opt.keys);
+    eb_sources_poke(eb_live_sources(r->opt.live));
     return true;
 }
 
@@ -113,8 +118,8 @@ static void on_files(void *ctx, unsigned tags) {
         reload_one(r, "mtls.ca-path", eb_live_reload_cas);
     if (tags & 1U << TAG_SEEDS)
         reload_one(r, "seeds", eb_live_reload_seeds);
-    if (tags & 1U << TAG_JWKS && r->opt.keys)
-        eb_keysource_poke(r->opt.keys);
+    if (tags & 1U << TAG_JWKS)
+        eb_sources_poke_files(eb_live_sources(r->opt.live));
 }
 
 void eb_reloader_run(struct eb_reloader *r) {

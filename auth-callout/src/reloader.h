@@ -5,7 +5,6 @@
 #ifndef EB_RELOADER_H
 #define EB_RELOADER_H
 
-#include "keysource.h"
 #include "live.h"
 #include "watch.h"
 
@@ -16,7 +15,6 @@ typedef enum eb_rc (*eb_reread_fn)(void *ctx, struct eb_config **ret, struct eb_
 
 struct eb_reloader_options {
     struct eb_live *live;
-    struct eb_keysource *keys;          /* NULL = no issuer configured */
     const struct eb_config *started;    /* what a restart would change is told against this; borrowed */
     const char *config_path, *hot_path; /* NULL = none; copied */
     int64_t since_ns;                   /* eb_watch_now_ns() before the files were first read */

@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 
 #include "base/num.h"
+#include "kube/access.h"
 #include "landlock.h"
 #include "log.h"
 #include "syscalls.h"
@@ -85,21 +86,50 @@ static uint16_t port_of(struct eb_str url, uint16_t fallback) {
     return (uint16_t)port;
 }
 
+/* How the API server of an issuer is reached; empty where it has none, or its settings cannot be used (which
+ * the start then tells). */
+static void access_of(const struct eb_issuer_config *i, struct eb_kube_access *ret) {
+    *ret = (struct eb_kube_access){0};
+    if (i->kind == EB_ISSUER_KUBERNETES && eb_kube_access_load(&i->kube, ret, NULL) != EB_OK)
+        *ret = (struct eb_kube_access){0};
+}
+
+static void allow_issuer_files(struct eb_landlock *l, const struct eb_issuer_config *i) {
+    EB_CLEANUP(eb_kube_access_done) struct eb_kube_access api;
+    access_of(i, &api);
+    const char *const read[] = {i->path,        i->ca,         i->kube.kubeconfig, api.ca_file,
+                                api.token_file, api.cert_file, api.key_file};
+    for (size_t n = 0; n < EB_COUNT_OF(read); n++)
+        allow_folder(l, read[n], false);
+    allow_folder(l, i->cache_file, true);
+}
+
+static void allow_issuer_ports(struct eb_landlock *l, const struct eb_issuer_config *i) {
+    EB_CLEANUP(eb_kube_access_done) struct eb_kube_access api;
+    access_of(i, &api);
+    if (i->url)
+        eb_landlock_connect(l, port_of(eb_str(i->url), 443));
+    if (api.url)
+        eb_landlock_connect(l, port_of(eb_str(api.url), 443));
+}
+
 static void allow_files(struct eb_landlock *l, const struct eb_config *c, const char *config_path,
                         const char *hot_path) {
     for (size_t i = 0; i < EB_COUNT_OF(system_paths); i++)
         eb_landlock_path(l, system_paths[i], false);
     const char *const read[] = {
         config_path,        hot_path,       c->permissions_file, c->mtls_ca_path, c->nats_nkey_seed_file,
-        c->nats_creds_file, c->nats_tls_ca, c->nats_tls_cert,    c->nats_tls_key, c->jwks.path,
-        c->jwks.ca};
+        c->nats_creds_file, c->nats_tls_ca, c->nats_tls_cert,    c->nats_tls_key};
     for (size_t i = 0; i < EB_COUNT_OF(read); i++)
         allow_folder(l, read[i], false);
     const struct eb_strs *lists[] = {&c->issuer_seed_files, &c->xkey_seed_files};
     for (size_t i = 0; i < EB_COUNT_OF(lists); i++)
         for (size_t j = 0; j < lists[i]->n; j++)
             allow_folder(l, lists[i]->v[j], false);
-    allow_folder(l, c->jwks.cache_file, true);
+    for (size_t i = 0; i < c->accounts_n; i++)
+        allow_folder(l, c->accounts[i].signing_seed_file, false);
+    for (size_t i = 0; eb_config_issuer(c, i); i++)
+        allow_issuer_files(l, eb_config_issuer(c, i));
 }
 
 static void allow_ports(struct eb_landlock *l, const struct eb_config *c) {
@@ -110,8 +140,8 @@ static void allow_ports(struct eb_landlock *l, const struct eb_config *c) {
                                      4222}; /* names; redirects; servers that the cluster tells of */
     for (size_t i = 0; i < EB_COUNT_OF(usual); i++)
         eb_landlock_connect(l, usual[i]);
-    if (c->jwks.url)
-        eb_landlock_connect(l, port_of(eb_str(c->jwks.url), 443));
+    for (size_t i = 0; eb_config_issuer(c, i); i++)
+        allow_issuer_ports(l, eb_config_issuer(c, i));
     eb_landlock_bind(l, (uint16_t)c->host_port);
     eb_landlock_bind(l, (uint16_t)c->metrics_port);
 }

@@ -52,9 +52,14 @@ static bool on_query(void *ctx, struct eb_str subject, struct eb_buf *to) {
     return eb_micro_answer(&s->micro, subject, to);
 }
 
-static void on_keys(void *ctx) {
+static void on_source(void *ctx, struct eb_source *source) {
     struct eb_service *s = ctx;
-    eb_park_release(s->park);
+    eb_park_release(s->park, source);
+}
+
+static void more_metrics(void *ctx, struct eb_buf *to) {
+    struct eb_service *s = ctx;
+    eb_sources_metrics(eb_live_sources(s->callout.live), to);
 }
 
 static bool is_live(void *ctx) {
@@ -62,37 +67,34 @@ static bool is_live(void *ctx) {
     return eb_workers_live(s->workers);
 }
 
-static bool requires(const struct eb_config *c, const char *what) {
-    for (size_t i = 0; i < c->readiness_require.n; i++)
-        if (strcmp(c->readiness_require.v[i], what) == 0)
-            return true;
-    return false;
+/* True where nothing that readiness.require names is missing. */
+static bool has_required(const struct eb_config *c, const struct eb_sources *all) {
+    for (size_t i = 0; i < all->n; i++)
+        for (size_t k = 0; k < c->readiness_require.n; k++)
+            if (strcmp(c->readiness_require.v[k], eb_issuer_label(all->v[i].config)) == 0 &&
+                eb_source_lacks(&all->v[i]))
+                return false;
+    return true;
 }
 
 static bool is_ready(void *ctx, struct eb_buf *body) {
     struct eb_service *s = ctx;
     EB_CLEANUP(eb_view_done) struct eb_view view = {0};
     eb_live_view(s->callout.live, &view);
+    const struct eb_sources *sources = eb_live_sources(s->callout.live);
     char trouble[400];
     size_t up = eb_links_confirmed(s->links, trouble, sizeof trouble);
-    size_t keys = 0;
-    int64_t age_s = -1;
-    if (s->callout.keys)
-        eb_keysource_status(s->callout.keys, &keys, &age_s);
-    bool keys_missing = s->callout.keys && keys == 0;
-    bool ready = up > 0 && !(keys_missing && requires(view.settings->config, "jwks"));
+    bool ready = up > 0 && has_required(view.settings->config, sources);
     eb_gauge_set(EB_G_READY, ready);
     eb_gauge_set(EB_G_QUEUE_DEPTH, (int64_t)eb_queue_depth(s->queue));
     eb_buf_printf(
         body, "{\"ready\":%s,\"nats\":{\"links_confirmed\":%zu,\"trouble\":", ready ? "true" : "false", up);
     eb_buf_json_str(body, eb_str(trouble), 0);
-    eb_buf_printf(body, "},\"permissions\":{\"entries\":%lld,\"reload_failures\":%llu},\"keys\":{",
+    eb_buf_printf(body, "},\"permissions\":{\"entries\":%lld,\"reload_failures\":%llu},",
                   (long long)eb_gauge_get(EB_G_POLICY_ENTRIES),
                   (unsigned long long)eb_counter_get(EB_C_PERM_FAILURES));
-    if (s->callout.keys)
-        eb_buf_printf(body, "\"jwks\":{\"status\":\"%s\",\"keys\":%zu,\"age_s\":%lld}",
-                      keys_missing ? "unavailable" : "ok", keys, (long long)age_s);
-    eb_buf_z(body, "}}\n");
+    eb_sources_json(sources, body);
+    eb_buf_z(body, "}\n");
     return ready;
 }
 
@@ -105,8 +107,12 @@ static size_t cores(int64_t wanted) {
 
 static enum eb_rc start_health(struct eb_service *s, struct eb_err *reterr) {
     const struct eb_config *c = s->start.settings->config;
-    struct eb_health_options opt = {
-        .host = c->host_name, .port = (int)c->host_port, .ready = is_ready, .live = is_live, .ctx = s};
+    struct eb_health_options opt = {.host = c->host_name,
+                                    .port = (int)c->host_port,
+                                    .ready = is_ready,
+                                    .live = is_live,
+                                    .more = more_metrics,
+                                    .ctx = s};
     enum eb_rc rc = eb_health_start(&opt, &s->health, reterr);
     if (rc != EB_OK) {
         eb_err_prefix(reterr, "host.port");
@@ -145,8 +151,7 @@ static enum eb_rc start_parts(struct eb_service *s, struct eb_err *reterr) {
     enum eb_rc rc = eb_park_start((size_t)c->parked, on_resume, s, &s->park);
     if (rc != EB_OK)
         return EB_FAIL(reterr, rc, "no thread for waiting requests");
-    if (c->jwks.url || c->jwks.path)
-        rc = eb_keysource_start(&c->jwks, on_keys, s, &s->callout.keys, reterr);
+    rc = eb_sources_start(eb_live_sources(s->callout.live), on_source, s, reterr);
     struct eb_workers_options deciding = {.n = cores(c->workers),
                                           .callout = &s->callout,
                                           .jobs = &s->jobs,
@@ -194,7 +199,6 @@ enum eb_rc eb_service_start(struct eb_config *config, const char *config_path, c
     }
     if (rc == EB_OK) {
         struct eb_reloader_options opt = {.live = s->callout.live,
-                                          .keys = s->callout.keys,
                                           .started = s->start.settings->config,
                                           .config_path = config_path,
                                           .hot_path = hot_path,
@@ -233,7 +237,8 @@ void eb_service_stop(struct eb_service *s) {
      */
     eb_health_stop(s->health);
     eb_health_stop(s->metrics);
-    eb_keysource_stop(s->callout.keys);
+    if (s->callout.live)
+        eb_sources_stop(eb_live_sources(s->callout.live));
     eb_links_stop(s->links);
     eb_workers_free(s->workers);
     eb_park_free(s->park);

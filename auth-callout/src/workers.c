@@ -48,14 +48,15 @@ void eb_workers_submit(struct eb_workers *w, struct eb_job *job) {
     eb_job_free(opt->jobs, dropped);
 }
 
-static bool keys_are_coming(void *keys) {
-    return eb_keysource_fetching(keys);
+/* False once something ended at the source after the request looked. */
+static bool still_to_come(void *ctx) {
+    const struct eb_wait *w = ctx;
+    return atomic_load(&w->source->ended) == w->since;
 }
 
 /* True where the job was taken by the park. */
-static bool try_park(const struct eb_workers_options *opt, struct eb_job *job, int64_t until_ns) {
-    job->waited = true;
-    if (!eb_park_add_for(opt->park, job, until_ns, keys_are_coming, opt->callout->keys))
+static bool try_park(const struct eb_workers_options *opt, struct eb_job *job, struct eb_wait *wait) {
+    if (!eb_park_add_for(opt->park, job, wait->source, wait->until_ns, still_to_come, wait))
         return false;
     eb_count(EB_C_PARKED);
     return true;
@@ -72,17 +73,16 @@ static void run_job(struct worker *w, struct eb_job *job, struct eb_callout_scra
     const char *xkey = NULL;
     struct eb_callout_in in = {
         .payload = eb_str_n(natsMsg_GetData(job->msg), (size_t)natsMsg_GetDataLength(job->msg)),
-        .arrived_ns = job->arrived_ns,
-        .waited = job->waited};
+        .arrived_ns = job->arrived_ns};
     if (natsMsgHeader_Get(job->msg, "Nats-Server-Xkey", &xkey) == NATS_OK && xkey)
         in.header_xkey = eb_str(xkey);
-    int64_t until_ns = 0;
-    enum eb_outcome outcome = eb_callout_run(opt->callout, &in, scratch, reply, &until_ns);
+    struct eb_wait wait = {0};
+    enum eb_outcome outcome = eb_callout_run(opt->callout, &in, scratch, reply, &wait);
     if (outcome == EB_PARK) {
-        if (try_park(opt, job, until_ns))
+        if (try_park(opt, job, &wait))
             return;
-        in.waited = true;
-        outcome = eb_callout_run(opt->callout, &in, scratch, reply, &until_ns);
+        in.no_wait = true;
+        outcome = eb_callout_run(opt->callout, &in, scratch, reply, &wait);
     }
     if (outcome == EB_ANSWER &&
         !opt->send(opt->ctx, job->link, natsMsg_GetReply(job->msg), eb_buf_get(reply))) {
@@ -91,6 +91,8 @@ static void run_job(struct worker *w, struct eb_job *job, struct eb_callout_scra
     }
     if (scratch->plain.cap > SCRATCH_KEPT)
         eb_buf_done(&scratch->plain);
+    if (scratch->grants.cap > SCRATCH_KEPT)
+        eb_buf_done(&scratch->grants);
     retire(w, job);
 }
 

@@ -2,7 +2,7 @@
 #ifndef EB_METHODS_H
 #define EB_METHODS_H
 
-#include "keysource.h"
+#include "issuer.h"
 #include "live.h"
 #include "metrics.h"
 #include "natsjwt/callout.h"
@@ -13,28 +13,51 @@
 struct eb_attempt {
     const struct eb_auth_request *req;
     const struct eb_view *view;
-    struct eb_keysource *keys; /* NULL where no issuer is configured */
     int64_t now_s;
-    unsigned conn; /* EB_CONN_* bit, 0 for an unknown kind */
-    bool may_wait; /* false where the request has waited already */
+    unsigned conn;         /* EB_CONN_* bit, 0 for an unknown kind */
+    bool may_wait;         /* false where no time is left for it */
+    struct eb_buf *grants; /* empty; kept by the worker: for grants that the method writes itself */
 
     enum eb_method method;
+    struct eb_str token; /* the token's text, where one was presented */
     struct eb_policy_entry
         entry; /* valid where the verdict is EB_OK or the entry was found before it failed (entry.name.p) */
     int64_t expires_s;              /* end of the credential, 0 = none */
-    bool wait_for_keys;             /* the verdict needs a key that is being fetched: park the request */
+    struct eb_source *wait_for;     /* the verdict needs what this source is fetching: park the request */
+    uint64_t since;                 /* the source's `ended` before anything of it was looked at */
     char identity[EB_IDENTITY_MAX]; /* what was claimed, for the log; never a secret */
     struct eb_err err;
 };
 
 /*
- * EB_OK: admit with a->entry. Anything else: refuse with that reason, or park where a->wait_for_keys. They
+ * EB_OK: admit with a->entry. Anything else: refuse with that reason, or park where a->wait_for is set. They
  * block on nothing.
  */
-EB_MUSTCHECK enum eb_rc eb_method_oauth2(struct eb_attempt *a, struct eb_str token);
+/* Any token: reads it and has the method of its issuer's kind decide. */
+EB_MUSTCHECK enum eb_rc eb_method_token(struct eb_attempt *a, struct eb_str token);
+EB_MUSTCHECK enum eb_rc eb_method_oauth2(struct eb_attempt *a, const struct eb_issuer *issuer,
+                                         struct eb_jwt *t);
+EB_MUSTCHECK enum eb_rc eb_method_kubernetes(struct eb_attempt *a, const struct eb_issuer *issuer,
+                                             struct eb_jwt *t);
 EB_MUSTCHECK enum eb_rc eb_method_mtls(struct eb_attempt *a);
 EB_MUSTCHECK enum eb_rc eb_method_nkey(struct eb_attempt *a);
 EB_MUSTCHECK enum eb_rc eb_method_noauth(struct eb_attempt *a);
+
+/* Everything about a token that needs no key. */
+typedef enum eb_rc (*eb_token_local_fn)(struct eb_attempt *a, const struct eb_issuer *issuer,
+                                        const struct eb_jwt *t);
+/*
+ * Algorithm and signature, then local. Where a key is missing that a fetch may bring, the attempt waits for
+ * it, but only with a token that local finds good.
+ */
+EB_MUSTCHECK enum eb_rc eb_token_verify(struct eb_attempt *a, const struct eb_issuer *issuer,
+                                        const struct eb_jwt *t, eb_token_local_fn local);
+/* iss, dates, audience and kind of token by the issuer's rules; sets a->expires_s. For local functions. */
+EB_MUSTCHECK enum eb_rc eb_token_check(struct eb_attempt *a, const struct eb_issuer *issuer,
+                                       const struct eb_jwt *t);
+/* What was just asked of the issuer's source is to come: the attempt waits where it may. The method then
+ * returns the reason to refuse with where it may not. */
+void eb_attempt_wait(struct eb_attempt *a, const struct eb_issuer *issuer);
 
 /* Notes the claimed identity, cut to fit. */
 void eb_attempt_identity(struct eb_attempt *a, const char *fmt, ...) EB_PRINTF(2, 3);

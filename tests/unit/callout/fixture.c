@@ -77,8 +77,9 @@ struct eb_config *fx_config(const char *const *flags, struct eb_findings *f) {
     return rc == EB_OK ? c : NULL;
 }
 
-static void nothing(void *ctx) {
+static void nothing(void *ctx, struct eb_source *s) {
     (void)ctx;
+    (void)s;
 }
 
 static bool has_keys(void *ctx) {
@@ -125,13 +126,12 @@ void fx_world_open(struct fx_world *w, const struct fx_dir *dir, const char *con
         fprintf(stderr, "%s", text.p ? text.p : "no findings\n");
     }
     MINT_MUST(rc == EB_OK);
-    EB_CLEANUP(eb_view_done) struct eb_view v = {0};
-    eb_live_view(w->live, &v);
-    if (v.settings->config->jwks.path) {
-        MINT_MUST(eb_keysource_start(&v.settings->config->jwks, nothing, NULL, &w->callout.keys, NULL) ==
-                  EB_OK);
+    struct eb_sources *sources = eb_live_sources(w->live);
+    MINT_MUST(eb_sources_start(sources, nothing, NULL, NULL) == EB_OK);
+    if (sources->n && !sources->v[0].config->name) {
+        w->keys = sources->v[0].keys;
         if (exists(dir, FX_JWKS))
-            MINT_MUST(fx_wait(has_keys, w->callout.keys, 5000));
+            MINT_MUST(fx_wait(has_keys, w->keys, 5000));
     }
     w->callout.live = w->live;
     w->callout.sealing = eb_sealing_new();
@@ -139,7 +139,7 @@ void fx_world_open(struct fx_world *w, const struct fx_dir *dir, const char *con
 }
 
 void fx_world_close(struct fx_world *w) {
-    eb_keysource_stop(w->callout.keys);
+    eb_sources_stop(eb_live_sources(w->live));
     eb_sealing_free(w->callout.sealing);
     eb_live_free(w->live);
     eb_callout_scratch_done(&w->scratch);
@@ -285,8 +285,10 @@ struct fx_answer fx_run(struct fx_world *w, struct eb_str payload, struct eb_str
     struct fx_answer a = {0};
     count(&before);
     struct eb_callout_in in = {
-        .payload = payload, .header_xkey = header_xkey, .arrived_ns = eb_mono_ns(), .waited = waited};
-    a.outcome = eb_callout_run(&w->callout, &in, &w->scratch, &w->reply, &a.until_ns);
+        .payload = payload, .header_xkey = header_xkey, .arrived_ns = eb_mono_ns(), .no_wait = waited};
+    struct eb_wait wait = {0};
+    a.outcome = eb_callout_run(&w->callout, &in, &w->scratch, &w->reply, &wait);
+    a.until_ns = wait.until_ns;
     count(&after);
     for (enum eb_method m = EB_METHOD_NONE; m < EB_METHOD_MAX_; m++) {
         if (after.attempts[m] != before.attempts[m])

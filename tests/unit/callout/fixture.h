@@ -11,6 +11,7 @@
 #include "../fixture_natsjwt.h"
 #include "../mint.h"
 #include "callout.h"
+#include "issuer.h"
 #include "metrics.h"
 #include "natsjwt/callout.h"
 
@@ -32,6 +33,7 @@ bool fx_wait(bool (*cond)(void *), void *ctx, int ms);
 struct fx_world {
     struct fx_dir dir;
     struct eb_live *live;
+    struct eb_keysource *keys; /* of the jwks block, NULL where it is off */
     struct eb_callout callout;
     struct eb_callout_scratch scratch;
     struct eb_buf reply;

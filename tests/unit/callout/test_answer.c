@@ -365,6 +365,56 @@ static void the_decision_is_logged_without_secrets(void **state) {
     fx_world_close(&w);
 }
 
+/* Operator mode: the account's key signs the user, the callout account's signing key the answer. */
+static void operator_mode(void **state) {
+    (void)state;
+    EB_CLEANUP(eb_nkey_freep) struct eb_nkey *sk = NULL, *callout = NULL;
+    assert_int_equal(eb_nkey_generate(EB_NKEY_ACCOUNT, &sk), EB_OK);
+    assert_int_equal(eb_nkey_generate(EB_NKEY_ACCOUNT, &callout), EB_OK);
+    EB_CLEANUP(eb_secret_freep) struct eb_secret *seed = eb_nkey_seed(sk);
+    struct eb_str seed_text = eb_secret_get(seed);
+    struct fx_dir own = fx_dir_make();
+    fx_jwks(&own, provider, "k1");
+    fx_write(&own, FX_POLICY,
+             "oauth2:\n  app: {azp: app, account: APP, permissions: {pub: {allow: [a.>]}}}\n");
+    fx_write(&own, FX_ISSUERS, ACCOUNT_R0_SEED);
+    for (size_t i = 0; i < 3; i++) { /* the account's own key, a signing key, a scoped one */
+        eb_auto_buf struct eb_buf yaml = {0};
+        char flag[200];
+        eb_buf_printf(&yaml,
+                      "nats: {issuer-account: %s}\naccounts: {APP: {id: " ACCOUNT_R1
+                      ", scoped: %s, signing-seed: ",
+                      eb_nkey_public(callout), i == 2 ? "true" : "false");
+        eb_buf_str(&yaml, i == 0 ? EB_STR(ACCOUNT_R1_SEED) : seed_text);
+        eb_buf_z(&yaml, "}}\n");
+        fx_write(&own, "config.yaml", yaml.p);
+        (void)snprintf(flag, sizeof flag, "--config=%s", fx_path(&own, "config.yaml"));
+        struct fx_world w;
+        fx_world_open(&w, &own, (const char *const[]){flag, NULL});
+        eb_auto_buf struct eb_buf t = {0};
+        fx_token(&t, provider, "k1", "app", 600, "");
+        int64_t before = eb_wall_s();
+        struct fx_answer a =
+            fx_ask(&w, &(struct fx_request){.issuer = eb_nkey_public(callout), .auth_token = t.p});
+        if (a.outcome != EB_ANSWER || a.error)
+            fail_msg("case %zu: %s", i, eb_rc_name(a.reason));
+        assert_text(a.response.iss, ACCOUNT_R0);
+        assert_string_equal(json_string_value(at(a.response.nats, "issuer_account", NULL)),
+                            eb_nkey_public(callout));
+        assert_text(a.user.iss, i == 0 ? ACCOUNT_R1 : eb_nkey_public(sk));
+        assert_null(a.user.aud.p);
+        assert_true(a.user.iat >= before); /* without iat nothing can be revoked */
+        assert_true(a.user.exp > before);
+        const json_t *account = at(a.user.nats, "issuer_account", NULL);
+        assert_true(i == 0 ? !account : strcmp(json_string_value(account), ACCOUNT_R1) == 0);
+        assert_int_equal(at(a.user.nats, "pub", NULL) != NULL, i != 2);
+        assert_int_equal(at(a.user.nats, "subs", NULL) != NULL, i != 2);
+        fx_answer_done(&a);
+        fx_world_close(&w);
+    }
+    fx_dir_remove(&own);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(admission),
@@ -375,6 +425,7 @@ int main(void) {
         cmocka_unit_test(sessions_end_with_their_credential),
         cmocka_unit_test(leaves_carry_no_end),
         cmocka_unit_test(the_decision_is_logged_without_secrets),
+        cmocka_unit_test(operator_mode),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -251,6 +251,12 @@ static void sentinels_choose_nothing(void **state) {
     const char *s = sentinel.p;
     const struct row rows[] = {
         {"alone: anonymous", {.jwt = s}, EB_METHOD_NOAUTH, OK, "noauth"},
+        {"with its own signature", {.jwt = s, .sig = sig, .nonce = NONCE}, EB_METHOD_NOAUTH, OK, "noauth"},
+        {"with its own signature, beside a token",
+         {.jwt = s, .sig = sig, .nonce = NONCE, .auth_token = token.p},
+         EB_METHOD_OAUTH2,
+         OK,
+         "app"},
         {"beside a token in auth_token", {.jwt = s, .auth_token = token.p}, EB_METHOD_OAUTH2, OK, "app"},
         {"beside oauthtoken", {.jwt = s, .user = "oauthtoken", .pass = token.p}, EB_METHOD_OAUTH2, OK, "app"},
         {"beside an nkey",

@@ -34,7 +34,6 @@ static void one(void **state) {
     struct eb_job *job = eb_job_take(&all, message("_INBOX.1", 100), 3);
     assert_non_null(job);
     assert_int_equal(job->link, 3);
-    assert_false(job->waited);
     assert_true(job->arrived_ns > 0);
     assert_int_equal(atomic_load(&all.bytes), 100);
     eb_job_free(&all, job);

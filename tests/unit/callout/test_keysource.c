@@ -177,7 +177,7 @@ static void start(int64_t refresh_ms, const char *cache) {
                                  .allow_http = true,
                                  .cache_file = cache ? cache_copy : NULL,
                                  .refresh_ns = refresh_ms * 1000000};
-    assert_int_equal(eb_keysource_start(&c, on_done, NULL, &source, NULL), EB_OK);
+    assert_int_equal(eb_keysource_start(&c, NULL, on_done, NULL, &source, NULL), EB_OK);
     free(cache_copy);
 }
 
@@ -368,7 +368,7 @@ static void plain_redirects_need_allow_http(void **state) {
     char url[100];
     (void)snprintf(url, sizeof url, "http://127.0.0.1:%u/jwks", idp.port);
     struct eb_issuer_config c = {.url = url, .refresh_ns = INT64_C(3600000000000)};
-    assert_int_equal(eb_keysource_start(&c, on_done, NULL, &source, NULL), EB_OK);
+    assert_int_equal(eb_keysource_start(&c, NULL, on_done, NULL, &source, NULL), EB_OK);
     wait_done(1);
     assert_false(has("a"));
 }
@@ -442,7 +442,7 @@ static void from_a_file(void **state) {
     fx_write(&dir, "set.json", set_a.p);
     char *path = eb_str_dup(eb_str(fx_path(&dir, "set.json")));
     struct eb_issuer_config c = {.path = path, .refresh_ns = INT64_C(3600000000000)};
-    assert_int_equal(eb_keysource_start(&c, on_done, NULL, &source, NULL), EB_OK);
+    assert_int_equal(eb_keysource_start(&c, NULL, on_done, NULL, &source, NULL), EB_OK);
     free(path);
     wait_done(1);
     assert_true(has("a"));

@@ -227,7 +227,7 @@ static void *asker(void *arg) {
         (void)clock_gettime(CLOCK_MONOTONIC, &t);
         struct eb_callout_in in = {.payload = eb_buf_get(&text),
                                    .arrived_ns = (int64_t)t.tv_sec * 1000000000 + t.tv_nsec};
-        int64_t until;
+        struct eb_wait until = {0};
         MINT_MUST(eb_callout_run(&world.callout, &in, &scratch, &reply, &until) == EB_ANSWER);
         n++;
     }

@@ -99,7 +99,7 @@ static void a_new_key_is_found(void **state) {
     struct fx_answer a = ask(&w, t.p, false);
     assert_int_equal(a.outcome, EB_PARK);
     fx_answer_done(&a);
-    assert_true(fx_wait(has_new_key, w.callout.keys, 5000));
+    assert_true(fx_wait(has_new_key, w.keys, 5000));
     a = ask(&w, t.p, true);
     assert_int_equal(a.outcome, EB_ANSWER);
     assert_null(a.error);

@@ -144,8 +144,8 @@ static void late(void **state) {
     (void)state;
     eb_auto_buf struct eb_buf text = {0};
     fx_request(&(struct fx_request){.budget_s = 20}, &text);
-    int64_t until = 0, dropped = fx_metric("auth_dropped_late_total"),
-            errors = fx_metric("auth_errors_total");
+    struct eb_wait until = {0};
+    int64_t dropped = fx_metric("auth_dropped_late_total"), errors = fx_metric("auth_errors_total");
     struct eb_callout_in in = {.payload = eb_buf_get(&text), .arrived_ns = -INT64_C(20100000000)};
     struct timespec t;
     (void)clock_gettime(CLOCK_MONOTONIC, &t);

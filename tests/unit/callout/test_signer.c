@@ -152,6 +152,90 @@ static void finds_and_signs(void **state) {
     assert_string_equal(eb_nkey_public(eb_signer_curve(s, 0)), CURVE_R0);
 }
 
+/* Operator mode: what stands in the configuration file. */
+static enum eb_rc load_accounts(const char *yaml, struct eb_signer **ret, struct eb_buf *told) {
+    char flag[300], issuers[300];
+    fx_write(&dir, "accounts.yaml", yaml);
+    fx_write(&dir, "issuers", ACCOUNT_R0_SEED);
+    (void)snprintf(flag, sizeof flag, "--config=%s", fx_path(&dir, "accounts.yaml"));
+    (void)snprintf(issuers, sizeof issuers, "--nats.issuer-seed-file=%s", fx_path(&dir, "issuers"));
+    eb_auto_findings struct eb_findings f = {0};
+    struct eb_config *c = fx_config((const char *const[]){flag, issuers, NULL}, &f);
+    enum eb_rc rc = c ? eb_signer_load(c, ret, &f) : EB_E_INVALID;
+    eb_config_free(c);
+    eb_findings_print(&f, told);
+    return rc;
+}
+
+static void accounts(void **state) {
+    (void)state;
+    EB_CLEANUP(eb_nkey_freep) struct eb_nkey *sk = NULL;
+    assert_int_equal(eb_nkey_generate(EB_NKEY_ACCOUNT, &sk), EB_OK);
+    EB_CLEANUP(eb_secret_freep) struct eb_secret *seed = eb_nkey_seed(sk);
+    struct eb_str seed_text = eb_secret_get(seed);
+    static const struct {
+        const char *what, *yaml, *says; /* %s: the seed of a signing key; says NULL: taken */
+    } rows[] = {
+        {"by its own key", "accounts: {APP: {id: " ACCOUNT_R1 ", signing-seed: " ACCOUNT_R1_SEED "}}", NULL},
+        {"by a signing key", "accounts: {APP: {id: " ACCOUNT_R1 ", signing-seed: %s}}", NULL},
+        {"scoped", "accounts: {APP: {id: " ACCOUNT_R1 ", signing-seed: %s, scoped: true}}", NULL},
+        {"the own key scoped",
+         "accounts: {APP: {id: " ACCOUNT_R1 ", signing-seed: " ACCOUNT_R1_SEED ", scoped: true}}",
+         "has no scope"},
+        {"the callout account", "accounts: {APP: {id: " ACCOUNT_R0 ", signing-seed: %s}}", "callout account"},
+        {"the callout account's key",
+         "accounts: {APP: {id: " ACCOUNT_R1 ", signing-seed: " ACCOUNT_R0_SEED "}}", "callout account"},
+        {"the callout account by issuer-account",
+         "nats: {issuer-account: " ACCOUNT_R1 "}\naccounts: {APP: {id: " ACCOUNT_R1 ", signing-seed: %s}}",
+         "callout account"},
+        {"a user's id", "accounts: {APP: {id: " USER_R0 ", signing-seed: %s}}", "accounts.APP"},
+        {"a user's seed", "accounts: {APP: {id: " ACCOUNT_R1 ", signing-seed: " USER_R0_SEED "}}",
+         "account seed (SA...)"},
+        {"one id twice",
+         "accounts: {APP: {id: " ACCOUNT_R1 ", signing-seed: %s}, B: {id: " ACCOUNT_R1
+         ", signing-seed: " ACCOUNT_R1_SEED "}}",
+         "same id"},
+        {"an account that nothing can sign for",
+         "allowed-accounts: [APP, OTHER]\naccounts: {APP: {id: " ACCOUNT_R1 ", signing-seed: %s}}",
+         "no key for OTHER"},
+        {"issuer-account of a user", "nats: {issuer-account: " USER_R0 "}", "nats.issuer-account"},
+    };
+    for (size_t i = 0; i < EB_COUNT_OF(rows); i++) {
+        EB_CLEANUP(eb_signer_unrefp) struct eb_signer *s = NULL;
+        eb_auto_buf struct eb_buf yaml = {0}, told = {0};
+        const char *at = strstr(rows[i].yaml, "%s");
+        eb_buf_add(&yaml, rows[i].yaml, at ? (size_t)(at - rows[i].yaml) : strlen(rows[i].yaml));
+        if (at) {
+            eb_buf_str(&yaml, seed_text);
+            eb_buf_z(&yaml, at + 2);
+        }
+        enum eb_rc rc = load_accounts(yaml.p, &s, &told);
+        if ((rc == EB_OK) != !rows[i].says || (rows[i].says && !strstr(told.p, rows[i].says)))
+            fail_msg("%s: %s: %s", rows[i].what, eb_rc_name(rc), told.p ? told.p : "");
+        if (told.p && strstr(told.p, "SAAAA"))
+            fail_msg("%s: a piece of the seed is told", rows[i].what);
+        if (rc != EB_OK)
+            continue;
+        const struct eb_signer_account *a = eb_signer_account(s, EB_STR("APP"));
+        assert_true(eb_signer_operator_mode(s) && a && !eb_signer_account(s, EB_STR("AP")));
+        assert_string_equal(a->id, ACCOUNT_R1);
+        assert_int_equal(a->scoped, i == 2);
+        assert_string_equal(eb_nkey_public(a->key), i == 0 ? ACCOUNT_R1 : eb_nkey_public(sk));
+    }
+}
+
+/* A signing key answers for the account that it is said to belong to, and for no other. */
+static void issuer_account(void **state) {
+    (void)state;
+    EB_CLEANUP(eb_signer_unrefp) struct eb_signer *s = NULL;
+    eb_auto_buf struct eb_buf told = {0};
+    assert_int_equal(load_accounts("nats: {issuer-account: " ACCOUNT_R1 "}", &s, &told), EB_OK);
+    assert_false(eb_signer_operator_mode(s));
+    assert_string_equal(eb_nkey_public(eb_signer_issuer(s, EB_STR(ACCOUNT_R1))), ACCOUNT_R0);
+    assert_string_equal(eb_nkey_public(eb_signer_issuer(s, EB_STR(ACCOUNT_R0))), ACCOUNT_R0);
+    assert_null(eb_signer_issuer(s, EB_STR(USER_R0)));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(takes),
@@ -159,6 +243,8 @@ int main(void) {
         cmocka_unit_test(an_unreadable_file_is_told),
         cmocka_unit_test(too_many),
         cmocka_unit_test(finds_and_signs),
+        cmocka_unit_test(accounts),
+        cmocka_unit_test(issuer_account),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
