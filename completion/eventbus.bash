@@ -4,19 +4,19 @@ _eventbus() {
     local command=${COMP_WORDS[1]-} options='' files=no words=''
     COMPREPLY=()
     if [ "$COMP_CWORD" -eq 1 ]; then
-        mapfile -t COMPREPLY < <(compgen -W 'key token secrets streams render check help --help --version' -- "$cur")
+        mapfile -t COMPREPLY < <(compgen -W 'key token secrets streams render check operator help --help --version' -- "$cur")
         return
     fi
     case $prev in
-    --out | --ca | --client-secret-file | --seed-file | --site | --placement | --secrets)
+    --out | --ca | --client-secret-file | --seed-file | --site | --placement | --secrets | --dir)
         compopt -o filenames 2>/dev/null
         mapfile -t COMPREPLY < <(compgen -f -- "$cur")
         return
         ;;
-    --url | --issuer | --client-id | --scope | --audience | --cpc | --extra-account | --namespace | --server | --wait) return ;;
+    --url | --issuer | --client-id | --scope | --audience | --cpc | --extra-account | --account | --namespace | --server | --wait) return ;;
     esac
     case $command in
-    help) words='key token secrets streams render check' ;;
+    help) words='key token secrets streams render check operator' ;;
     key)
         if [ "$COMP_CWORD" -eq 2 ]; then
             words='generate public inspect' options='--help'
@@ -29,6 +29,16 @@ _eventbus() {
         fi
         ;;
     check) options='--site --placement --secrets --help' ;;
+    operator)
+        if [ "$COMP_CWORD" -eq 2 ]; then
+            words='init show' options='--help'
+        else
+            case ${COMP_WORDS[2]} in
+            init) options='--dir --account --nack --help' ;;
+            show) options='--dir --help' ;;
+            esac
+        fi
+        ;;
     secrets)
         if [ "$COMP_CWORD" -eq 2 ]; then
             words='generate verify manifests' options='--help'

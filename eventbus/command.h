@@ -52,5 +52,6 @@ extern const struct eb_command eb_key_generate, eb_key_inspect, eb_key_public, e
 extern const struct eb_command eb_secrets_generate, eb_secrets_manifests, eb_secrets_verify;
 extern const struct eb_command eb_streams_apply, eb_streams_status, eb_streams_watch;
 extern const struct eb_command eb_check, eb_render;
+extern const struct eb_command eb_operator_init, eb_operator_show;
 
 #endif
