@@ -46,14 +46,20 @@ static enum eb_rc sign_by(void *ctx, struct eb_str msg, uint8_t ret_sig[EB_NKEY_
     return eb_nkey_sign(ctx, msg, ret_sig);
 }
 
-static void prepare_credential(const struct site *s, const struct maker *m, struct work *w) {
+static void prepare_credential(const struct site *s, const struct maker *m, enum kind kind, struct work *w) {
     struct eb_str rest = eb_buf_get(&m->tokens[0]);
     const char *last = memrchr(rest.p, '.', rest.n);
     w->token = eb_str_n(rest.p, (size_t)(last - rest.p));
     must(eb_base64url_decode(w->token_sig, sizeof w->token_sig, eb_str_n(last + 1, rest.n - w->token.n - 1),
                              &w->token_sig_n) == EB_OK,
          "the token");
-    w->token_key = s->token_key;
+    w->token_key = kind == KIND_KUBE_ES256 ? s->token_key_es : s->token_key;
+    if (kind == KIND_KUBE_ES256) {
+        unsigned char der[80];
+        must(w->token_sig_n == 64, "the token");
+        w->token_sig_n = credential_der(w->token_sig, der);
+        memcpy(w->token_sig, der, w->token_sig_n);
+    }
     for (size_t i = 0; i < LEAVES; i++)
         credential_leaf(s, i + 2, &w->leaves[i], NULL);
     w->store = X509_STORE_new();
@@ -90,7 +96,7 @@ static void prepare(const struct site *s, const struct maker *m, enum kind kind,
     must(w->request.n + crypto_box_MACBYTES <= sizeof w->sealed, "the request's size");
     (void)crypto_box_easy_afternm(w->sealed, (const unsigned char *)w->request.p, w->request.n, w->box_nonce,
                                   w->box_key);
-    prepare_credential(s, m, w);
+    prepare_credential(s, m, kind, w);
 }
 
 static void done(struct work *w) {
@@ -106,7 +112,7 @@ static void done(struct work *w) {
 struct contexts {
     EVP_MD *sha256;
     EVP_MD_CTX *md;
-    EVP_PKEY_CTX *rsa;
+    EVP_PKEY_CTX *token;
 };
 
 static void check_token(const struct work *w, struct contexts *c) {
@@ -114,8 +120,8 @@ static void check_token(const struct work *w, struct contexts *c) {
     must(EVP_DigestInit_ex2(c->md, c->sha256, NULL) == 1 &&
              EVP_DigestUpdate(c->md, w->token.p, w->token.n) == 1 &&
              EVP_DigestFinal_ex(c->md, digest, NULL) == 1 &&
-             EVP_PKEY_verify(c->rsa, w->token_sig, w->token_sig_n, digest, sizeof digest) == 1,
-         "RS256");
+             EVP_PKEY_verify(c->token, w->token_sig, w->token_sig_n, digest, sizeof digest) == 1,
+         "the token's signature");
 }
 
 static void check_chain(const struct work *w, size_t n) {
@@ -136,7 +142,9 @@ static void one(const struct work *w, struct contexts *c, size_t n) {
          "opening");
     must(crypto_sign_verify_detached(w->request_sig, plain, w->request.n, w->server_key) == 0, "Ed25519");
     switch (w->kind) {
-    case KIND_OAUTH2: check_token(w, c); break;
+    case KIND_OAUTH2:
+    case KIND_KUBE_RS256:
+    case KIND_KUBE_ES256: check_token(w, c); break;
     case KIND_MTLS: check_chain(w, n); break;
     case KIND_NKEY:
         must(crypto_sign_verify_detached(w->nonce_sig, (const unsigned char *)"floor-nonce-000", 15,
@@ -171,9 +179,10 @@ static void *thread_main(void *arg) {
     struct thread *t = arg;
     struct contexts c = {EVP_MD_fetch(NULL, "SHA2-256", NULL), EVP_MD_CTX_new(),
                          EVP_PKEY_CTX_new_from_pkey(NULL, t->w->token_key, NULL)};
-    must(c.sha256 && c.md && c.rsa && EVP_PKEY_verify_init(c.rsa) == 1 &&
-             EVP_PKEY_CTX_set_rsa_padding(c.rsa, RSA_PKCS1_PADDING) == 1 &&
-             EVP_PKEY_CTX_set_signature_md(c.rsa, c.sha256) == 1,
+    must(c.sha256 && c.md && c.token && EVP_PKEY_verify_init(c.token) == 1 &&
+             (EVP_PKEY_is_a(t->w->token_key, "EC") ||
+              EVP_PKEY_CTX_set_rsa_padding(c.token, RSA_PKCS1_PADDING) == 1) &&
+             EVP_PKEY_CTX_set_signature_md(c.token, c.sha256) == 1,
          "OpenSSL's contexts");
     one(t->w, &c, 0);
     (void)pthread_barrier_wait(t->start);
@@ -181,7 +190,7 @@ static void *thread_main(void *arg) {
     for (; mono_ns() < until; t->ops++)
         one(t->w, &c, (size_t)t->ops);
     t->cpu_ns = thread_cpu_ns() - from;
-    EVP_PKEY_CTX_free(c.rsa);
+    EVP_PKEY_CTX_free(c.token);
     EVP_MD_CTX_free(c.md);
     EVP_MD_free(c.sha256);
     return NULL;
@@ -213,7 +222,6 @@ int main(int argc, char **argv) {
     static struct work w;
     must(sodium_init() >= 0, "libsodium");
     site_open(flag_text(&f, "dir", NULL), &s);
-    maker_open(&s, 1, &m);
     int64_t ms = flag_int(&f, "ms", 1000, 10, 60000);
     const char *only = flag_text(&f, "kind", "");
     enum kind first = *only ? kind_of(only) : 0, last = *only ? first : KINDS - 1;
@@ -221,12 +229,13 @@ int main(int argc, char **argv) {
     size_t n = cores < 1 ? 1 : cores > THREADS_MAX ? THREADS_MAX : (size_t)cores;
     (void)printf("{\"cores\":%zu", n);
     for (enum kind k = first; k <= last; k++) {
+        maker_open(&s, k, 1, &m);
         prepare(&s, &m, k, &w);
         (void)printf(",\"%s\":%.2f", kind_name(k), measure(&w, n, ms));
         done(&w);
+        maker_done(&m);
     }
     (void)printf("}\n");
-    maker_done(&m);
     site_done(&s);
     return 0;
 }

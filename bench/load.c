@@ -304,7 +304,7 @@ int main(int argc, char **argv) {
     r.latencies = need_memory(count * sizeof *r.latencies);
     r.sent = need_memory(count * sizeof *r.sent);
     r.samples = need_memory((count / batch + 1) * sizeof *r.samples);
-    maker_open(&site, r.kind == KIND_OAUTH2 ? TOKENS : 1, &r.maker);
+    maker_open(&site, r.kind, kind_is_token(r.kind) ? TOKENS : 1, &r.maker);
     wire_open(&r.wire, flag_text(&f, "nats", NULL), "played", "played");
     eb_buf_z(&r.wire.out, "SUB " INBOX "* 1\r\n");
 

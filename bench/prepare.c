@@ -55,11 +55,12 @@ static void write_server(const struct site *s, const char *dir, const char *addr
 
 struct places {
     const char *address;
-    int64_t nats, health, metrics; /* ports */
+    int64_t nats, health, metrics, cluster; /* ports */
 };
 
+/* cluster: the service also has an issuer of kind kubernetes, whose API bench-cluster plays. */
 static void write_service(const char *dir, const char *name, const char *seeds, const char *document,
-                          const struct places *at) {
+                          const struct places *at, bool cluster) {
     eb_auto_buf struct eb_buf b = {0};
     eb_buf_printf(&b,
                   "nats:\n  url: \"nats://%s:%lld\"\n  nkey-seed-file: \"%s/service.nk\"\n  "
@@ -75,28 +76,36 @@ static void write_service(const char *dir, const char *name, const char *seeds, 
                   "host:\n  name: %s\n  port: %lld\nobservability:\n  metrics:\n    prometheus:\n      name: "
                   "%s\n      port: %lld\n",
                   at->address, (long long)at->health, at->address, (long long)at->metrics);
+    if (cluster)
+        eb_buf_printf(&b,
+                      "kubernetes:\n  api-url: \"http://%s:%lld\"\n  issuer: \"" BENCH_CLUSTER_ISSUER
+                      "\"\n  audience: " BENCH_CLUSTER_AUDIENCE "\n  jwks-path: \"%s/cluster-jwks.json\"\n"
+                      "  account: " BENCH_ACCOUNT "\n",
+                      at->address, (long long)at->cluster, dir);
     site_write(dir, name, eb_buf_get(&b));
 }
 
 int main(int argc, char **argv) {
-    static const char *const names[] = {"dir", "seeds", "address", "nats", "health", "metrics", "entries"};
+    static const char *const names[] = {"dir",    "seeds",   "address", "nats",
+                                        "health", "metrics", "cluster", "entries"};
     const struct flags f = flags_of(argc, argv, names, EB_COUNT_OF(names));
     const char *dir = flag_text(&f, "dir", NULL), *seeds = flag_text(&f, "seeds", dir);
     const struct places at = {flag_text(&f, "address", "127.0.0.1"), flag_int(&f, "nats", 4222, 1, 65535),
-                              flag_int(&f, "health", 8080, 1, 65535),
-                              flag_int(&f, "metrics", 9090, 1, 65535)};
+                              flag_int(&f, "health", 8080, 1, 65535), flag_int(&f, "metrics", 9090, 1, 65535),
+                              flag_int(&f, "cluster", 6443, 1, 65535)};
     if (sodium_init() < 0)
         die("libsodium cannot be initialised");
     struct site s;
     site_open(dir, &s);
     write_server(&s, dir, at.address, at.nats);
     write_document(&s, dir, "permissions.json", 0, 'a');
-    write_service(dir, "auth-callout.yaml", seeds, "permissions.json", &at);
+    write_service(dir, "auth-callout.yaml", seeds, "permissions.json", &at, false);
+    write_service(dir, "auth-callout-cluster.yaml", seeds, "permissions.json", &at, true);
     int64_t entries = flag_int(&f, "entries", 0, 0, 1000000);
     if (entries) {
         write_document(&s, dir, "large.json", entries, 'a');
         write_document(&s, dir, "large-next.json", entries, 'b');
-        write_service(dir, "auth-callout-large.yaml", seeds, "large.json", &at);
+        write_service(dir, "auth-callout-large.yaml", seeds, "large.json", &at, false);
     }
     site_done(&s);
     return 0;

@@ -13,7 +13,7 @@ def floors($kind): [.floor // [] | .[][$kind] | select(. != null)];
 def cpu($kind): of_kind($kind) as $loads | floors($kind) as $floors
     | [range($loads | length) | $loads[.].service_cpu_us / $floors[.]] | median | round2;
 def load_figures:
-    if .load == null then empty else
+    if of_kind("oauth2") == [] then empty else
     (("oauth2", "mtls", "nkey", "noauth") as $k | at_most("CPU a sealed callout, \($k), 64 in flight"; cpu($k); "x floor"; 2.0)),
     (("oauth2", "mtls", "mtls-again", "nkey", "noauth") as $k | told("  \($k): service"; [of_kind($k)[].service_cpu_us] | median | round1; "us CPU"),
         (if $k == "mtls-again" then empty else told("  \($k): floor"; floors($k) | median | round1; "us CPU") end)),
@@ -23,6 +23,15 @@ def load_figures:
     told("  oauth2: p99"; [of_kind("oauth2")[].p99_us / 1000] | median | round1; "ms"),
     told("  oauth2: nats-server"; [of_kind("oauth2")[].server_cpu_us] | median | round1; "us CPU"),
     told("  oauth2: generator"; [of_kind("oauth2")[].generator_cpu_us] | median | round1; "us CPU")
+    end;
+def cluster_figures:
+    if .cluster == null then empty else
+    (("kubernetes-rs256", "kubernetes-es256") as $k | at_most("CPU a sealed callout, \($k), 64 in flight"; cpu($k); "x floor"; 2.0)),
+    (("kubernetes-rs256", "kubernetes-es256") as $k | told("  \($k): service"; [of_kind($k)[].service_cpu_us] | median | round1; "us CPU"),
+        told("  \($k): floor"; floors($k) | median | round1; "us CPU"),
+        told("  \($k)"; [of_kind($k)[].per_second] | median; "/s")),
+    at_most("memory of \(.cluster[1].accounts) ServiceAccounts"; (.cluster[1].rss_kib - .cluster[0].rss_kib) | mib | round1; "MiB"; 25),
+    told("  resident memory with them"; .cluster[1].rss_kib | mib | round1; "MiB")
     end;
 # Growth counts from the middle on: what is made once (caches, thread stacks, heap) is there by then.
 def memory_figures:
@@ -101,7 +110,7 @@ def up_figures:
       elif $kind == "again" then told("  with keys and data from before"; $s | median | round1; "s")
       else told("  when all runs already"; $s | median | round1; "s") end
     end;
-def figures: [load_figures, memory_figures, large_figures, storm_figures("storm-50"; "site"), storm_figures("storm-2"; "default"),
+def figures: [load_figures, cluster_figures, memory_figures, large_figures, storm_figures("storm-50"; "site"), storm_figures("storm-2"; "default"),
     up_figures, cost_figures, crossing_figures];
 
 def pad($n): . + " " * ([$n - length, 0] | max);

@@ -16,6 +16,8 @@ static const struct {
     [KIND_MTLS_AGAIN] = {"mtls-again", "bench-mtls"},
     [KIND_NKEY] = {"nkey", "bench-nkey"},
     [KIND_NOAUTH] = {"noauth", "noauth"},
+    [KIND_KUBE_RS256] = {"kubernetes-rs256", BENCH_SA_NAMESPACE "_" BENCH_SA_NAME},
+    [KIND_KUBE_ES256] = {"kubernetes-es256", BENCH_SA_NAMESPACE "_" BENCH_SA_NAME},
 };
 
 const char *kind_name(enum kind k) {
@@ -24,6 +26,14 @@ const char *kind_name(enum kind k) {
 
 const char *kind_entry(enum kind k) {
     return kinds[k].entry;
+}
+
+bool kind_is_kube(enum kind k) {
+    return k == KIND_KUBE_RS256 || k == KIND_KUBE_ES256;
+}
+
+bool kind_is_token(enum kind k) {
+    return k == KIND_OAUTH2 || kind_is_kube(k);
 }
 
 enum kind kind_of(const char *name) {
@@ -49,11 +59,14 @@ static void pem_of(X509 *x, struct eb_buf *to) {
     OPENSSL_free(der);
 }
 
-void maker_open(const struct site *s, size_t tokens, struct maker *ret) {
+void maker_open(const struct site *s, enum kind kind, size_t tokens, struct maker *ret) {
     *ret = (struct maker){.site = s, .tokens = need_memory(tokens * sizeof *ret->tokens), .tokens_n = tokens};
     need(eb_xkey_shared_init(&ret->shared, s->server_xkey, eb_nkey_public_raw(s->xkey)), NULL, "xkey");
     for (size_t i = 0; i < tokens; i++)
-        credential_token(s, i, &ret->tokens[i]);
+        if (kind_is_kube(kind))
+            credential_sa_token(s, kind == KIND_KUBE_ES256, i, &ret->tokens[i]);
+        else
+            credential_token(s, i, &ret->tokens[i]);
     credential_leaf(s, 1, NULL, &ret->again_pem);
     pem_of(s->ca, &ret->ca_pem);
 }
@@ -118,7 +131,7 @@ void request_text(const struct maker *m, enum kind kind, uint64_t n, int64_t bud
                   (unsigned long long)n + 7);
     if (kind == KIND_NKEY)
         eb_buf_printf(&b, "\"user\":\"%s\",\"nonce\":\"%s\",", eb_nkey_public(s->client), nonce);
-    else if (kind == KIND_OAUTH2)
+    else if (kind_is_token(kind))
         eb_buf_z(&b, "\"user\":\"[REDACTED]\",");
     if (mtls)
         eb_buf_printf(&b,
@@ -126,7 +139,7 @@ void request_text(const struct maker *m, enum kind kind, uint64_t n, int64_t bud
                       (unsigned long long)n);
     else
         eb_buf_z(&b, "\"kind\":\"Client\",\"type\":\"nats\"},\"connect_opts\":{");
-    if (kind == KIND_OAUTH2)
+    if (kind_is_token(kind))
         eb_buf_printf(&b, "\"auth_token\":\"%s\",", m->tokens[n % m->tokens_n].p);
     if (kind == KIND_NKEY)
         add_nkey_login(s, nonce, &b);

@@ -7,12 +7,23 @@
 #include "site.h"
 
 /* MTLS: a certificate of its own in each request; MTLS_AGAIN: the same device comes back. */
-enum kind { KIND_OAUTH2, KIND_MTLS, KIND_MTLS_AGAIN, KIND_NKEY, KIND_NOAUTH, KINDS };
+enum kind {
+    KIND_OAUTH2,
+    KIND_MTLS,
+    KIND_MTLS_AGAIN,
+    KIND_NKEY,
+    KIND_NOAUTH,
+    KIND_KUBE_RS256,
+    KIND_KUBE_ES256,
+    KINDS
+};
 const char *kind_name(enum kind k);
 /* Ends the program for an unknown name. */
 enum kind kind_of(const char *name);
-/* The name of the permissions entry that answers the kind. */
+/* The name in the user JWT that answers the kind: of the permissions entry, or of the ServiceAccount. */
 const char *kind_entry(enum kind k);
+bool kind_is_token(enum kind k);
+bool kind_is_kube(enum kind k);
 
 struct request {
     enum kind kind;
@@ -28,7 +39,8 @@ struct maker {
     struct eb_buf again_pem, ca_pem;
     size_t tokens_n;
 };
-void maker_open(const struct site *s, size_t tokens, struct maker *ret);
+/* tokens: how many different ones the kind has to go round. */
+void maker_open(const struct site *s, enum kind kind, size_t tokens, struct maker *ret);
 void maker_done(struct maker *m);
 
 /* The signed text of a request with a fresh user key, which ret_user gets; budget_s is exp - iat. n tells

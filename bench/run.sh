@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Measures the numbers that the service is held to and prints them as a table; JSON goes to build/bench.json.
-#   bench/run.sh [--full] [--only floor,load,memory,large,storm,sites]
+#   bench/run.sh [--full] [--only floor,load,cluster,memory,large,storm,sites]
 # --full runs 1,000,000 callouts for the memory figure (about ten minutes more). Everything listens on a loopback address of its own and all
 # state is in a temporary folder. A missed bar is no failure; a wrong answer, a message that was lost or came twice, or a part that did not
 # run is (exit status 1).
@@ -11,9 +11,9 @@ build=${EB_BUILD:-$top/build}
 json=${EB_BENCH_JSON:-$top/build/bench.json}
 service=$build/auth-callout/auth-callout
 nats_server=${EB_NATS_SERVER:-$top/.deps/bin/nats-server}
-entries=100000 clients=5000 rounds=3 storms=3 per_round=6000 growth=60000
+entries=100000 accounts=10000 clients=5000 rounds=3 storms=3 per_round=6000 growth=60000
 starts=3 bursts=3 paced=300 burst=5000 bytes=256 idle_seconds=10
-parts=floor,load,memory,large,storm,sites
+parts=floor,load,cluster,memory,large,storm,sites
 
 while [ $# -gt 0 ]; do
     case $1 in
@@ -40,7 +40,7 @@ site=$dir/site results=$dir/results
 mkdir -m 700 "$site" "$results"
 place=$((RANDOM % 250 + 1)).$((RANDOM % 250 + 1))
 addr=127.77.$place
-nats=$addr:4222 health=$addr:8080 metrics=$addr:9090
+nats=$addr:4222 health=$addr:8080 metrics=$addr:9090 cluster=$addr:6443
 ulimit -n "$(ulimit -Hn)" # nats-server and the storm hold a socket for each client
 declare -A pids=()
 
@@ -96,7 +96,7 @@ load() { # result, arguments of bench-load…
 }
 rss_kib() { awk '/^VmRSS:/ { print $2 }' "/proc/$1/status"; }
 
-if wants floor || wants load || wants memory || wants large; then
+if wants floor || wants load || wants cluster || wants memory || wants large; then
     "$build/bench/bench-prepare" --dir "$site" --address "$addr" --entries $entries
 fi
 
@@ -111,6 +111,37 @@ if wants floor || wants load; then
         done
     done
     stop service
+fi
+
+if wants cluster; then
+    [ -n "${pids[nats]:-}" ] || start_server
+    for many in 1 $accounts; do
+        "$build/bench/bench-cluster" --listen "$cluster" --accounts "$many" >"$dir/cluster.log" 2>&1 &
+        pids[cluster]=$!
+        for _ in {1..200}; do
+            ! (exec 3<>"/dev/tcp/$addr/6443") 2>/dev/null || break
+            sleep 0.02
+        done
+        start_service "$site/auth-callout-cluster.yaml"
+        for _ in {1..500}; do # ready comes before the list
+            known=$(curl -s "http://$metrics/metrics" | sed -n 's/^auth_kubernetes_serviceaccounts{.*} //p' || true)
+            [ "${known:-0}" != "$many" ] || break
+            sleep 0.02
+        done
+        [ "$known" = "$many" ] || die "the service knows $known of $many ServiceAccounts: $(cat "$dir/cluster.log" "$dir/service.log" | tail -n 3)"
+        sleep 1
+        jq -nc --argjson accounts "$many" --argjson rss "$(rss_kib "${pids[service]}")" '{accounts: $accounts, rss_kib: $rss}' >>"$results/cluster.json"
+        [ "$many" = "$accounts" ] || { stop service && stop cluster; }
+    done
+    for kind in kubernetes-rs256 kubernetes-es256; do
+        say "callouts: $kind, $accounts ServiceAccounts"
+        for _ in $(seq $rounds); do
+            "$build/bench/bench-floor" --dir "$site" --ms 400 --kind $kind >>"$results/floor.json"
+            load load --kind $kind --count $per_round
+        done
+    done
+    stop service
+    stop cluster
 fi
 
 if wants memory; then

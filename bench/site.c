@@ -80,25 +80,36 @@ static X509 *open_ca(const char *dir, EVP_PKEY *key) {
     return ca;
 }
 
-static void add_number(struct eb_buf *to, EVP_PKEY *key, const char *name) {
+enum { P256_BYTES = 32 };
+
+/* width: bytes that it is to have, 0 for as many as it needs. */
+static void add_number(struct eb_buf *to, EVP_PKEY *key, const char *name, int width) {
     BIGNUM *n = NULL;
     unsigned char bytes[512];
     if (EVP_PKEY_get_bn_param(key, name, &n) != 1)
         die("the token key has no %s", name);
-    int len = BN_bn2bin(n, bytes);
+    int len = width ? BN_bn2binpad(n, bytes, width) : BN_bn2bin(n, bytes);
     BN_free(n);
     eb_buf_base64url(to, bytes, (size_t)len);
 }
 
-static void write_jwks(const char *dir, EVP_PKEY *key) {
+/* The set of an issuer; ec: NULL for one with the RSA key alone. */
+static void write_jwks(const char *dir, const char *name, EVP_PKEY *rsa, EVP_PKEY *ec) {
     eb_auto_buf struct eb_buf b = {0};
     eb_buf_z(&b, "{\"keys\":[{\"kty\":\"RSA\",\"use\":\"sig\",\"alg\":\"RS256\",\"kid\":\"" BENCH_KID
                  "\",\"n\":\"");
-    add_number(&b, key, OSSL_PKEY_PARAM_RSA_N);
+    add_number(&b, rsa, OSSL_PKEY_PARAM_RSA_N, 0);
     eb_buf_z(&b, "\",\"e\":\"");
-    add_number(&b, key, OSSL_PKEY_PARAM_RSA_E);
+    add_number(&b, rsa, OSSL_PKEY_PARAM_RSA_E, 0);
+    if (ec) {
+        eb_buf_z(&b, "\"},{\"kty\":\"EC\",\"crv\":\"P-256\",\"use\":\"sig\",\"alg\":\"ES256\",\"kid\":"
+                     "\"" BENCH_CLUSTER_KID_ES "\",\"x\":\"");
+        add_number(&b, ec, OSSL_PKEY_PARAM_EC_PUB_X, P256_BYTES);
+        eb_buf_z(&b, "\",\"y\":\"");
+        add_number(&b, ec, OSSL_PKEY_PARAM_EC_PUB_Y, P256_BYTES);
+    }
     eb_buf_z(&b, "\"}]}\n");
-    site_write(dir, "jwks.json", eb_buf_get(&b));
+    site_write(dir, name, eb_buf_get(&b));
 }
 
 void site_open(const char *dir, struct site *ret) {
@@ -110,13 +121,17 @@ void site_open(const char *dir, struct site *ret) {
         .server_xkey = open_nkey(dir, "server-xkey.nk", EB_NKEY_CURVE),
         .client = open_nkey(dir, "client.nk", EB_NKEY_USER),
         .token_key = open_pem(dir, "token-key.pem", true),
+        .token_key_es = open_pem(dir, "token-key-es.pem", false),
         .ca_key = open_pem(dir, "ca-key.pem", false),
         .leaf_key = open_pem(dir, "leaf-key.pem", false),
     };
     ret->ca = open_ca(dir, ret->ca_key);
     eb_auto_free char *jwks = site_path(dir, "jwks.json");
     if (access(jwks, F_OK) != 0)
-        write_jwks(dir, ret->token_key);
+        write_jwks(dir, "jwks.json", ret->token_key, NULL);
+    eb_auto_free char *cluster = site_path(dir, "cluster-jwks.json");
+    if (access(cluster, F_OK) != 0)
+        write_jwks(dir, "cluster-jwks.json", ret->token_key, ret->token_key_es);
 }
 
 void site_done(struct site *s) {
@@ -124,6 +139,7 @@ void site_done(struct site *s) {
     for (size_t i = 0; i < EB_COUNT_OF(keys); i++)
         eb_nkey_free(keys[i]);
     EVP_PKEY_free(s->token_key);
+    EVP_PKEY_free(s->token_key_es);
     EVP_PKEY_free(s->ca_key);
     EVP_PKEY_free(s->leaf_key);
     X509_free(s->ca);
