@@ -55,9 +55,7 @@ struct run {
 /* Waits for the server, and proves that it is this site's. */
 static enum eb_rc prove(struct run *r, struct eb_err *reterr) {
     int64_t left = r->until_ms - eb_mono_ms();
-    enum eb_rc rc = eb_streams_ready(r->js, r->plan, left > 0 ? left : 0, &r->server, reterr);
-    r->session = eb_js_session(r->js);
-    return rc;
+    return eb_streams_ready(r->js, r->plan, left > 0 ? left : 0, &r->server, &r->session, reterr);
 }
 
 /* Looks at the stream as it is now, and what it needs. */
@@ -161,6 +159,9 @@ static enum eb_rc ask_for(struct run *r, struct todo *t, int *ret_code, struct e
     eb_buf_printf(&subject, "STREAM.%s.%s", t->info ? "UPDATE" : "CREATE", t->name);
     if (!config || !eb_buf_ok(&subject))
         return EB_FAIL(reterr, EB_E_NOMEM, "out of memory");
+    /* a stream that is missing tells no domain: who says so must be the one that was proved */
+    if (eb_js_session(r->js) != r->session)
+        return EB_FAIL(reterr, EB_E_IO, "the connection to the server is another one meanwhile");
     return eb_js_ask(r->js, subject.p, config, ASK_MS, &answer, ret_code, reterr);
 }
 

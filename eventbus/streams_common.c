@@ -148,7 +148,7 @@ static enum eb_rc prove(const struct eb_plan *plan, const struct eb_hello *serve
 }
 
 enum eb_rc eb_streams_ready(struct eb_js *js, const struct eb_plan *plan, int64_t wait_ms,
-                            struct eb_hello *ret, struct eb_err *reterr) {
+                            struct eb_hello *ret, uint64_t *ret_session, struct eb_err *reterr) {
     int64_t until = eb_mono_ms() + wait_ms;
     for (;;) {
         eb_auto_json json_t *info = NULL;
@@ -159,8 +159,14 @@ enum eb_rc eb_streams_ready(struct eb_js *js, const struct eb_plan *plan, int64_
             const char *why = eb_js_trouble(js);
             (void)EB_FAIL(&err, EB_E_IO, "no connection: %s", *why ? why : "no server answers");
         } else {
+            uint64_t session = eb_js_session(js);
             rc = eb_js_ask(js, "INFO", NULL, ASK_MS, &info, &code, &err);
             rc = rc == EB_OK ? eb_js_server(js, ret, &err) : rc;
+            /* the two answers may be those of two servers */
+            if (rc == EB_OK && eb_js_session(js) != session)
+                rc = EB_FAIL(&err, EB_E_IO, "the connection to the server does not last");
+            if (rc == EB_OK && ret_session)
+                *ret_session = session;
         }
         if (rc == EB_OK)
             return prove(plan, ret, info, reterr);

@@ -46,10 +46,11 @@ bool eb_streams_wait(const struct eb_command *c, const char *name, const char *v
 /*
  * Waits until JetStream answers there, at most wait_ms. Then proves that the server is new enough for what
  * the document asks, that its JetStream is this site's, and a cluster where several replicas are wanted.
- * EB_E_IO, EB_E_INVALID.
+ * *ret_session (NULL allowed) is the connection of which all that is true: nothing may be changed over
+ * another one. EB_E_IO, EB_E_INVALID.
  */
 EB_MUSTCHECK enum eb_rc eb_streams_ready(struct eb_js *js, const struct eb_plan *plan, int64_t wait_ms,
-                                         struct eb_hello *ret, struct eb_err *reterr);
+                                         struct eb_hello *ret, uint64_t *ret_session, struct eb_err *reterr);
 /*
  * STREAM.INFO; EB_OK with *ret NULL where there is no such stream. The answer is of the site's own JetStream:
  * a connection that came back may lead elsewhere. EB_E_IO nobody answered, EB_E_INVALID the server refuses or

@@ -270,7 +270,7 @@ static int work(const struct eb_command *c, const struct eb_args *args, struct e
     struct eb_hello server = {0};
     struct eb_err err = {0};
     EB_CLEANUP(report_done) struct report r = {.plan = plan};
-    enum eb_rc rc = eb_streams_ready(js, plan, wait_ms, &server, &err);
+    enum eb_rc rc = eb_streams_ready(js, plan, wait_ms, &server, NULL, &err);
     if (rc == EB_OK) {
         r.root = json_pack("{s:s%, s:s, s:s, s:b, s:[], s:[], s:[]}", "site", plan->site->name.p,
                            plan->site->name.n, "server", server.name, "version", server.version, "ok", 0,

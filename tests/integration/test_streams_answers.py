@@ -1,12 +1,15 @@
 """`eventbus streams apply` and `status` against answers of JetStream that a test makes up (harness/jetstream.py)."""
+import contextlib
 import json
 import re
+import socket
+import threading
 import time
 
 import pytest
 
-from harness.jetstream import EXISTS, NOT_NOW, StandIn
-from harness.plain import STREAMS
+from harness.jetstream import EXISTS, MISSING, NOT_NOW, StandIn
+from harness.plain import STREAMS, Plain
 from harness.wait import SLOW
 
 
@@ -125,3 +128,63 @@ def test_a_refusal_is_cut_between_characters(there):
         there.script["STREAM.INFO.XL_RETAINED"] = lambda _body, pad=pad: {"error": {"err_code": 10999, "description": pad + "ä" * 300}}
         done = there.streams("apply")
         assert done.returncode == 1 and "ä (10999)" in done.stderr and "\\x" not in done.stderr, done.stderr
+
+
+class Passing:
+    """
+    A server on the address of the CSC that is the CSC's until it is asked who it is, over a connection of its own. Then it drops the client,
+    waits until that is back, is another site's from there on, and only then answers. Without JetStream behind it: all that it is asked is kept.
+    """
+    HELLO = {"server_id": "N" + "A" * 55, "server_name": "csc-main", "version": "2.15.2", "proto": 1, "headers": True, "max_payload": 1 << 20,
+             "nonce": "abcdefghijk", "auth_required": True}
+
+    def __init__(self, address):
+        self.domain, self.asked, self.first, self.opened, self.back = "CSC", [], None, 0, threading.Event()
+        self.listener = socket.create_server((address, 4222))
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            try:
+                client = self.listener.accept()[0]
+            except OSError:
+                return
+            self.opened += 1
+            threading.Thread(target=self.serve, args=(client, self.opened), daemon=True).start()
+
+    def serve(self, client, number):
+        if number == 2:
+            self.domain = "CPC-9"
+            self.first.shutdown(socket.SHUT_RDWR)
+            self.back.wait(1.5)
+        elif number == 1:
+            self.first = client
+        with contextlib.suppress(OSError):
+            client.sendall(b"INFO " + json.dumps(self.HELLO).encode() + b"\r\n")
+            lines, inbox = client.makefile("rb"), b"1"
+            for line in lines:
+                words = line.split()
+                if words[0] == b"PING":
+                    client.sendall(b"PONG\r\n")
+                    if number > 2:
+                        self.back.set()
+                elif words[0] == b"SUB":
+                    inbox = words[-1]
+                elif words[0] == b"PUB":
+                    lines.read(int(words[-1]) + 2)
+                    what = words[1].decode().removeprefix("$JS.API.")
+                    self.asked.append((self.domain, what))
+                    answer = json.dumps({"domain": self.domain, "limits": {}} if what == "INFO" else MISSING).encode()
+                    client.sendall(b"MSG %s %s %d\r\n%s\r\n" % (words[2], inbox, len(answer), answer))
+
+
+def test_another_site_that_takes_over_while_it_is_proved(tmp_path):
+    """Which streams are missing is told without a domain: what was proved of the first connection must not count for the second."""
+    bus = Plain(tmp_path)
+    site = bus.site("csc").write()
+    there = Passing(site.address)
+    done = bus.streams("csc", "apply", "--wait", "8s")
+    there.listener.close()
+    assert there.back.is_set() and ("CPC-9", "INFO") in there.asked, there.asked
+    assert done.returncode == 1 and "CPC-9" in done.stderr and not done.stdout, done.stderr
+    assert not [what for _domain, what in there.asked if "CREATE" in what], there.asked
