@@ -56,15 +56,25 @@ def clients(three_sites):
 
 def test_messages_go_everywhere(clients):
     """One subject space, at all sites: once each, whoever publishes."""
-    subs = {site: client.subscribe("launchlayer.>") for site, client in clients.items()}
+    subs, said = {site: client.subscribe("launchlayer.>") for site, client in clients.items()}, []
+
+    def everywhere(site, subject, word):
+        clients[site].publish(subject, word)
+        clients[site].flush()
+        return all(sub.heard(word) for sub in subs.values())
+
+    for site in SITES:  # that a client at another site listens takes a moment to be known here
+        mark = unique("ready").encode()
+        until(lambda at=site, word=mark: everywhere(at, "launchlayer.ready", word), f"{site} to know who listens")
     for site in SITES:
-        word = unique("hello").encode()
-        clients[site].publish(f"launchlayer.from.{site}", word)
+        said.append((f"launchlayer.from.{site}", unique("hello").encode()))
+        clients[site].publish(*said[-1])
+    for subject, word in said:
         for there, sub in subs.items():
-            message = sub.receive()
-            assert (message.subject, message.data) == (f"launchlayer.from.{site}", word), f"{site} to {there}"
-    for sub in subs.values():
-        assert not sub.received()
+            until(lambda to=sub, what=word: to.heard(what), f"{subject} at {there}")
+    for client in clients.values():
+        client.flush()
+    assert all(sub.heard(word) == [subject] for subject, word in said for sub in subs.values())
 
 
 def test_answers_need_a_right(clients):
