@@ -4,24 +4,21 @@
 #include <stdio.h>
 
 #include "base/file.h"
+#include "operator_held.h"
+#include "say.h"
 
 #define SECRET_FOLDER "/etc/auth-callout-operator"
 #define RESOLVER_FOLDER "/data/resolver" /* on the servers' volume */
 #define CREDS_MAX ((size_t)65536)
 
-struct eb_nkey *eb_operator_signing_key(const struct eb_store *s, const struct eb_account_claims *a) {
-    for (size_t i = json_array_size(a->signing_keys); i-- > 0;) {
-        const json_t *v = json_array_get(a->signing_keys, i);
-        struct eb_nkey *k = NULL;
-        if (json_is_string(v) &&
-            eb_store_key(s, eb_str(json_string_value(v)), EB_NKEY_ACCOUNT, &k, NULL) == EB_OK)
-            return k;
-    }
-    return NULL;
-}
-
 /* --- nats-server -----------------------------------------------------------------------------------------
  */
+static void preload(struct eb_buf *to, const struct eb_store_account *a) {
+    eb_buf_z(to, "  # ");
+    eb_say_safe(to, eb_str(a->name)); /* as nsc took it */
+    eb_buf_printf(to, "\n  %.*s: %s\n", EB_STR_ARG(a->claims.jwt.sub), a->text);
+}
+
 void eb_operator_server_conf(struct eb_buf *to, const struct eb_store *s, bool full,
                              const char *resolver_dir) {
     const struct eb_store_account *service = eb_store_account(s, EB_OPERATOR_SERVICE);
@@ -41,11 +38,9 @@ void eb_operator_server_conf(struct eb_buf *to, const struct eb_store *s, bool f
         eb_buf_z(to,
                  "# A changed account comes into force with the server's next reload.\nresolver: MEMORY\n");
     eb_buf_z(to, "resolver_preload: {\n");
-    for (size_t i = 0; i < s->accounts_n; i++) {
-        const struct eb_store_account *a = &s->accounts[i];
-        if (a->claims.jwt.claims)
-            eb_buf_printf(to, "  # %s\n  %.*s: %s\n", a->name, EB_STR_ARG(a->claims.jwt.sub), a->text);
-    }
+    for (size_t i = 0; i < s->accounts_n; i++)
+        if (s->accounts[i].claims.jwt.claims)
+            preload(to, &s->accounts[i]);
     eb_buf_z(to, "}\n");
     if (sentinel && sentinel->text)
         eb_buf_printf(
@@ -57,94 +52,65 @@ void eb_operator_server_conf(struct eb_buf *to, const struct eb_store *s, bool f
 
 /* --- auth-callout ----------------------------------------------------------------------------------------
  */
-/* A file that the service reads: its path in the store, and its name in the Secret. */
-struct item {
-    char *path;
-    char name[80];
-};
-enum { CREDS, ISSUER, XKEY, FIXED };
-struct items {
-    struct item v[FIXED];
-    struct item *accounts; /* in the order of the callout account's allowed ones */
-    const struct eb_store_account **of;
-    size_t n;
-};
-
-static void items_done(struct items *t) {
-    for (size_t i = 0; i < FIXED; i++)
-        free(t->v[i].path);
-    for (size_t i = 0; i < t->n; i++)
-        free(t->accounts[i].path);
-    free(t->accounts);
-    free(t->of);
+/* Where its files are: texts of YAML. */
+static enum eb_rc folder_of(const struct eb_store *s, const char *folder, char **ret, struct eb_err *reterr) {
+    struct eb_buf path = {0};
+    eb_auto_free char *root = folder ? NULL : realpath(s->root, NULL);
+    if (folder)
+        eb_buf_z(&path, folder);
+    else
+        eb_buf_printf(&path, "%s/" EB_OPERATOR_HELD, root ? root : s->root);
+    *ret = eb_buf_ok(&path) ? eb_buf_take(&path) : NULL;
+    eb_buf_done(&path);
+    return *ret ? EB_OK : EB_FAIL(reterr, EB_E_NOMEM, "out of memory");
 }
 
-static char *key_file(const struct eb_store *s, const struct eb_account_claims *a) {
-    EB_CLEANUP(eb_nkey_freep) struct eb_nkey *k = eb_operator_signing_key(s, a);
-    return eb_store_key_path(s, k ? eb_str(eb_nkey_public(k)) : a->jwt.sub);
+static void file_line(struct eb_buf *to, const char *key, const char *folder, const char *name) {
+    eb_auto_buf struct eb_buf path = {0};
+    eb_buf_printf(&path, "%s/%s", folder, name);
+    eb_buf_printf(to, "%s: ", key);
+    eb_buf_json_str(to, eb_buf_get(&path), 0);
+    eb_buf_ch(to, '\n');
+    if (!eb_buf_ok(&path))
+        to->failed = true;
 }
 
-static enum eb_rc items_of(const struct eb_store *s, struct items *t, struct eb_err *reterr) {
+enum eb_rc eb_operator_callout_conf(struct eb_buf *to, const struct eb_store *s, const char *given,
+                                    struct eb_err *reterr) {
     const struct eb_store_account *service = eb_store_account(s, EB_OPERATOR_SERVICE);
+    eb_auto_free char *folder = NULL;
+    size_t n = 0;
     if (!service || !service->claims.jwt.claims)
         return EB_FAIL(reterr, EB_E_INVALID, "no account " EB_OPERATOR_SERVICE);
-    const json_t *allowed = service->claims.allowed_accounts;
-    t->v[CREDS] =
-        (struct item){eb_store_creds_path(s, service->name, EB_OPERATOR_USER_SERVICE), "service.creds"};
-    t->v[ISSUER] = (struct item){key_file(s, &service->claims), "issuer.nk"};
-    t->v[XKEY] = (struct item){eb_store_key_path(s, service->claims.xkey), "xkey.nk"};
-    t->accounts = calloc(json_array_size(allowed) + 1, sizeof *t->accounts);
-    t->of = calloc(json_array_size(allowed) + 1, sizeof *t->of);
-    if (!t->v[CREDS].path || !t->v[ISSUER].path || !t->v[XKEY].path || !t->accounts || !t->of)
-        return EB_FAIL(reterr, EB_E_NOMEM, "out of memory");
-    for (size_t i = 0; i < json_array_size(allowed); i++) {
-        const struct eb_store_account *a =
-            eb_store_account_of(s, eb_str(json_string_value(json_array_get(allowed, i))));
-        if (!a) /* an account that is kept elsewhere */
-            continue;
-        struct item *item = &t->accounts[t->n];
-        item->path = key_file(s, &a->claims);
-        (void)snprintf(item->name, sizeof item->name, "account-%s.nk", a->name);
-        if (!item->path)
-            return EB_FAIL(reterr, EB_E_NOMEM, "out of memory");
-        t->of[t->n++] = a;
-    }
-    return EB_OK;
-}
-
-static void file_line(struct eb_buf *to, const char *key, const struct item *i, const char *folder) {
-    eb_buf_printf(to, "%s: ", key);
-    if (folder) {
-        eb_buf_printf(to, "%s/%s", folder, i->name);
-    } else {
-        eb_auto_free char *full = realpath(i->path, NULL);
-        eb_buf_json_str(to, eb_str(full ? full : i->path), 0);
-    }
-    eb_buf_ch(to, '\n');
-}
-
-enum eb_rc eb_operator_callout_conf(struct eb_buf *to, const struct eb_store *s, const char *folder,
-                                    struct eb_err *reterr) {
-    EB_CLEANUP(items_done) struct items t = {0};
-    enum eb_rc rc = items_of(s, &t, reterr);
+    enum eb_rc rc = folder_of(s, given, &folder, reterr);
     if (rc != EB_OK)
         return rc;
-    const struct eb_store_account *service = eb_store_account(s, EB_OPERATOR_SERVICE);
     eb_buf_z(to, "# Configuration of auth-callout in operator mode; what else there is to set:\n"
                  "# auth-callout generate-config. The environment wins over this file: NATS_URL,\n"
                  "# AUTH_CALLOUT_PERMISSIONS_FILE, ...\nnats:\n");
-    if (!folder)
+    if (!given)
         eb_buf_z(to, "  url: nats://127.0.0.1:4222\n");
-    file_line(to, "  creds-file", &t.v[CREDS], folder);
+    file_line(to, "  creds-file", folder, EB_OPERATOR_HELD_CREDS);
     eb_buf_printf(to, "  issuer-account: %.*s\n", EB_STR_ARG(service->claims.jwt.sub));
-    file_line(to, "  issuer-seed-file", &t.v[ISSUER], folder);
-    file_line(to, "  xkey-seed-file", &t.v[XKEY], folder);
+    file_line(to, "  issuer-seed-file", folder, EB_OPERATOR_HELD_ISSUER);
+    if (service->claims.xkey.n)
+        file_line(to, "  xkey-seed-file", folder, EB_OPERATOR_HELD_XKEY);
     eb_buf_z(to, "accounts:\n");
-    for (size_t i = 0; i < t.n; i++) {
-        eb_buf_printf(to, "  %s:\n    id: %.*s\n", t.of[i]->name, EB_STR_ARG(t.of[i]->claims.jwt.sub));
-        file_line(to, "    signing-seed-file", &t.accounts[i], folder);
+    for (size_t i = 0; i < s->accounts_n; i++) {
+        const struct eb_store_account *a = &s->accounts[i];
+        char name[EB_OPERATOR_HELD_NAME];
+        if (!eb_operator_takes_clients(s, a))
+            continue;
+        n++;
+        eb_operator_held_name(a->name, name);
+        eb_buf_printf(to, "  \"%s\":\n    id: %.*s\n", a->name, EB_STR_ARG(a->claims.jwt.sub));
+        file_line(to, "    signing-seed-file", folder, name);
     }
-    if (!folder) {
+    if (n == 0) /* a configuration without accounts would place everybody into the callout account itself */
+        return EB_FAIL(reterr, EB_E_INVALID,
+                       EB_OPERATOR_SERVICE " allows no account that is here and may take clients: name one, "
+                                           "`eventbus operator init --account NAME`");
+    if (!given) {
         eb_auto_free char *root = realpath(s->root, NULL);
         eb_auto_buf struct eb_buf path = {0};
         eb_buf_printf(&path, "%s/auth-callout/permissions.yaml", root ? root : s->root);
@@ -200,18 +166,32 @@ static enum eb_rc creds_value(struct eb_buf *to, const struct eb_store *s, const
     return file_value(to, key, path, reterr);
 }
 
+static enum eb_rc held_value(struct eb_buf *to, const struct eb_store *s, const char *name,
+                             struct eb_err *reterr) {
+    eb_auto_free char *path = eb_operator_held_path(s, name);
+    return file_value(to, name, path, reterr);
+}
+
 static enum eb_rc callout_secret(struct eb_buf *to, const struct eb_store *s, struct eb_err *reterr) {
-    EB_CLEANUP(items_done) struct items t = {0};
+    const struct eb_store_account *service = eb_store_account(s, EB_OPERATOR_SERVICE);
     eb_auto_buf struct eb_buf conf = {0};
-    enum eb_rc rc = items_of(s, &t, reterr);
-    if (rc == EB_OK)
-        rc = eb_operator_callout_conf(&conf, s, SECRET_FOLDER, reterr);
+    enum eb_rc rc = eb_operator_callout_conf(&conf, s, SECRET_FOLDER, reterr);
+    if (rc != EB_OK || !service)
+        return rc;
     head(to, "auth-callout-operator");
     value(to, "auth-callout.yaml", eb_buf_get(&conf));
-    for (size_t i = 0; rc == EB_OK && i < FIXED; i++)
-        rc = file_value(to, t.v[i].name, t.v[i].path, reterr);
-    for (size_t i = 0; rc == EB_OK && i < t.n; i++)
-        rc = file_value(to, t.accounts[i].name, t.accounts[i].path, reterr);
+    rc = held_value(to, s, EB_OPERATOR_HELD_CREDS, reterr);
+    if (rc == EB_OK)
+        rc = held_value(to, s, EB_OPERATOR_HELD_ISSUER, reterr);
+    if (rc == EB_OK && service->claims.xkey.n)
+        rc = held_value(to, s, EB_OPERATOR_HELD_XKEY, reterr);
+    for (size_t i = 0; rc == EB_OK && i < s->accounts_n; i++) {
+        char name[EB_OPERATOR_HELD_NAME];
+        if (!eb_operator_takes_clients(s, &s->accounts[i]))
+            continue;
+        eb_operator_held_name(s->accounts[i].name, name);
+        rc = held_value(to, s, name, reterr);
+    }
     return rc;
 }
 
@@ -219,14 +199,19 @@ static enum eb_rc nack_secret(struct eb_buf *to, const struct eb_store *s, struc
     enum eb_rc rc = EB_OK;
     bool any = false;
     for (size_t i = 0; rc == EB_OK && i < s->accounts_n; i++) {
-        char key[80];
-        if (!eb_store_user(&s->accounts[i], EB_OPERATOR_USER_NACK))
+        const struct eb_store_account *a = &s->accounts[i];
+        char key[EB_OPERATOR_HELD_NAME];
+        if (!eb_store_user(a, EB_OPERATOR_USER_NACK))
             continue;
         if (!any)
             head(to, "nats-nack-creds");
         any = true;
-        (void)snprintf(key, sizeof key, "%.60s.creds", s->accounts[i].name);
-        rc = creds_value(to, s, s->accounts[i].name, EB_OPERATOR_USER_NACK, key, reterr);
+        /* A Secret takes few characters in a key: another name's account goes by its id. */
+        if (eb_operator_plain_name(a->name))
+            (void)snprintf(key, sizeof key, "%s.creds", a->name);
+        else
+            (void)snprintf(key, sizeof key, "%.*s.creds", EB_STR_ARG(a->claims.jwt.sub));
+        rc = creds_value(to, s, a->name, EB_OPERATOR_USER_NACK, key, reterr);
     }
     return rc;
 }
@@ -244,7 +229,7 @@ enum eb_rc eb_operator_secrets(struct eb_buf *to, const struct eb_store *s, stru
     enum eb_rc rc = eb_buf_ok(&memory) && eb_buf_ok(&full) ? callout_secret(to, s, reterr) : EB_E_NOMEM;
     if (rc == EB_OK) {
         head(to, "nats-sys-creds");
-        rc = creds_value(to, s, EB_OPERATOR_SYS, EB_OPERATOR_USER_SYS, "sys.creds", reterr);
+        rc = creds_value(to, s, eb_operator_sys(s), EB_OPERATOR_USER_SYS, "sys.creds", reterr);
     }
     if (rc == EB_OK) {
         head(to, "nats-sentinel-creds");

@@ -17,17 +17,10 @@
 #define EB_OPERATOR_USER_NACK "nack"
 #define EB_OPERATOR_USER_ADMIN "admin"
 
-/* The plain signing key of an account that the store has the seed of: the last such. NULL where there is
- * none. */
-struct eb_nkey *eb_operator_signing_key(const struct eb_store *s, const struct eb_account_claims *a);
-
 /* A part of a nats-server configuration: operator, resolver with every account, the default sentinel. */
 void eb_operator_server_conf(struct eb_buf *to, const struct eb_store *s, bool full,
                              const char *resolver_dir);
-/*
- * The configuration of auth-callout. folder NULL: the files are where the store has them; else all are in
- * that folder, by the names that the Secret has.
- */
+/* The configuration of auth-callout, whose keys and creds are in this folder (NULL: auth-callout/keys). */
 EB_MUSTCHECK enum eb_rc eb_operator_callout_conf(struct eb_buf *to, const struct eb_store *s,
                                                  const char *folder, struct eb_err *reterr);
 /* All of it as Kubernetes Secrets. to must be secret. */

@@ -105,6 +105,8 @@ static enum eb_rc ensure_files(struct eb_operator_run *r) {
         return EB_FAIL(&r->err, EB_E_NOMEM, "out of memory");
     enum eb_rc rc = eb_operator_callout_conf(&callout, &r->store, NULL, &r->err);
     if (rc == EB_OK)
+        rc = eb_operator_ensure_held_rest(r);
+    if (rc == EB_OK)
         rc = eb_operator_secrets(&secrets, &r->store, &r->err);
     if (rc == EB_OK)
         rc = ensure_rendered(r, "nats-server/memory.conf", eb_buf_get(&memory));
@@ -125,34 +127,74 @@ static enum eb_rc ensure_files(struct eb_operator_run *r) {
 
 /* --- all ---------------------------------------------------------------------------------------------------
  */
+/* Whether a user is to be looked at: one that was asked for, or that was and must be signed anew. */
+static bool wants_nack(const struct eb_operator_run *r, const char *account, bool asked) {
+    const struct eb_store_account *a = eb_store_account(&r->store, account);
+    const struct eb_store_user *u = a ? eb_store_user(a, EB_OPERATOR_USER_NACK) : NULL;
+    return asked || (u && u->orphan);
+}
+
 static enum eb_rc make_users(struct eb_operator_run *r, const char *account, bool nack) {
     enum eb_rc rc = eb_operator_ensure_user(r, account, EB_OPERATOR_USER_ADMIN, EB_OPERATOR_ADMIN);
-    if (rc == EB_OK && nack)
+    if (rc == EB_OK && wants_nack(r, account, nack))
         rc = eb_operator_ensure_user(r, account, EB_OPERATOR_USER_NACK, EB_OPERATOR_JETSTREAM);
     return rc;
+}
+
+/* Accounts that the callout account allows, and that auth-callout gets no key of all the same. */
+static void tell_skipped(const struct eb_operator_run *r) {
+    const struct eb_store *s = &r->store;
+    const struct eb_store_account *service = eb_store_account(s, EB_OPERATOR_SERVICE);
+    const json_t *allowed = service ? service->claims.allowed_accounts : NULL;
+    for (size_t i = 0; i < json_array_size(allowed); i++) {
+        struct eb_str id = eb_str(json_string_value(json_array_get(allowed, i)));
+        const struct eb_store_account *a = eb_store_account_of(s, id);
+        if (eb_str_eqz(id, "*"))
+            eb_say(r->c, EB_OPERATOR_SERVICE " allows every account (*), the system account too: list those "
+                                             "that clients may be placed into instead");
+        else if (a && !eb_operator_takes_clients(s, a))
+            eb_say(r->c,
+                   EB_OPERATOR_SERVICE " allows %s, and auth-callout gets no key of it: %s. Take it out: nsc "
+                                       "edit authcallout --rm-allowed-account %.*s",
+                   a->name,
+                   eb_operator_plain_name(a->name)
+                       ? "no clients are placed into that one"
+                       : "the permissions document takes letters, digits, - and _ in a name",
+                   EB_STR_ARG(id));
+    }
+    for (size_t i = 0; i < s->accounts_n; i++) {
+        const struct eb_store_account *a = &s->accounts[i];
+        if (eb_operator_takes_clients(s, a) && !a->claims.jetstream)
+            eb_say(r->c,
+                   "account %s has no JetStream, without which MQTT clients are closed at once: nsc edit "
+                   "account %s --js-mem-storage -1 --js-disk-storage -1",
+                   a->name, a->name);
+    }
 }
 
 /* The operator and SYS first: all else is signed by them or can be pushed by them. */
 static enum eb_rc make_all(struct eb_operator_run *r, const char *const *accounts, size_t n, bool nack) {
     enum eb_rc rc = eb_operator_ensure(r);
     if (rc == EB_OK)
-        rc = eb_operator_ensure_account(r, EB_OPERATOR_SYS);
+        rc = eb_operator_ensure_sys(r);
     if (rc == EB_OK)
-        rc = eb_operator_ensure_user(r, EB_OPERATOR_SYS, EB_OPERATOR_USER_SYS, EB_OPERATOR_ADMIN);
+        rc = eb_operator_ensure_user(r, eb_operator_sys(&r->store), EB_OPERATOR_USER_SYS, EB_OPERATOR_ADMIN);
     for (size_t i = 0; rc == EB_OK && i < n; i++) {
-        rc = eb_operator_ensure_account(r, accounts[i]);
+        rc = eb_operator_ensure_target(r, accounts[i]);
         if (rc == EB_OK)
             rc = make_users(r, accounts[i], nack);
     }
     if (rc == EB_OK)
         rc = eb_operator_ensure_service(r, accounts, n);
     if (rc == EB_OK)
+        tell_skipped(r);
+    if (rc == EB_OK)
         rc = eb_operator_ensure_user(r, EB_OPERATOR_SERVICE, EB_OPERATOR_USER_SERVICE, EB_OPERATOR_CALLOUT);
     if (rc == EB_OK)
         rc = eb_operator_ensure_user(r, EB_OPERATOR_SERVICE, EB_OPERATOR_USER_SENTINEL, EB_OPERATOR_SENTINEL);
     if (rc == EB_OK && nack)
         rc = eb_operator_ensure_account(r, EB_OPERATOR_NACK);
-    if (rc == EB_OK && nack)
+    if (rc == EB_OK && wants_nack(r, EB_OPERATOR_NACK, nack))
         rc = eb_operator_ensure_user(r, EB_OPERATOR_NACK, EB_OPERATOR_USER_NACK, EB_OPERATOR_JETSTREAM);
     return rc == EB_OK ? ensure_files(r) : rc;
 }
@@ -164,22 +206,18 @@ static void add_once(const char **v, size_t *n, const char *name) {
     v[(*n)++] = name;
 }
 
-/* AUTH_ACCOUNT, what DIR has of accounts that clients may be placed into, and those of the command line, each
- * once; NULL ends them. The caller frees them with eb_store_found_done. */
+/* What DIR has of accounts that clients may be placed into (AUTH_ACCOUNT at first), and those of the command
+ * line, each once; NULL ends them. The caller frees them with eb_store_found_done. */
 static char **accounts_of(const struct eb_operator_run *r, const struct eb_args *args, size_t *ret_n) {
     const struct eb_store_account *service = eb_store_account(&r->store, EB_OPERATOR_SERVICE);
-    const json_t *allowed = service ? service->claims.allowed_accounts : NULL;
-    size_t n = 0, room = 1 + json_array_size(allowed) + args->given_n;
+    size_t n = 0, room = 1 + r->store.accounts_n + args->given_n;
     const char **v = calloc(room, sizeof *v), *name;
     char **copies = calloc(room + 1, sizeof *copies);
-    if (v)
+    if (v && !(service && service->text)) /* later it may have been taken out on purpose */
         add_once(v, &n, EB_OPERATOR_ACCOUNT);
-    for (size_t i = 0; v && i < json_array_size(allowed); i++) {
-        const char *id = json_string_value(json_array_get(allowed, i));
-        const struct eb_store_account *a = id ? eb_store_account_of(&r->store, eb_str(id)) : NULL;
-        if (a)
-            add_once(v, &n, a->name);
-    }
+    for (size_t i = 0; v && i < r->store.accounts_n; i++)
+        if (eb_operator_takes_clients(&r->store, &r->store.accounts[i]))
+            add_once(v, &n, r->store.accounts[i].name);
     for (size_t i = 0; v && (name = eb_args_each(r->c, args, "account", i)); i++)
         add_once(v, &n, name);
     bool good = v && copies;
@@ -198,11 +236,7 @@ static bool names_good(const struct eb_command *c, const struct eb_args *args) {
     const char *name;
     for (size_t i = 0; (name = eb_args_each(c, args, "account", i)); i++) {
         struct eb_str s = eb_str(name);
-        bool good = eb_claim_name_ok(s) && s.n <= NAME_MAX_ && s.p[0] != '-';
-        for (size_t k = 0; good && k < s.n; k++)
-            good = (s.p[k] >= 'a' && s.p[k] <= 'z') || (s.p[k] >= 'A' && s.p[k] <= 'Z') ||
-                   (s.p[k] >= '0' && s.p[k] <= '9') || s.p[k] == '-' || s.p[k] == '_';
-        if (!good) {
+        if (!eb_operator_plain_name(name) || s.n > NAME_MAX_) {
             eb_say(c, "--account %.64s: a name of letters, digits, - and _, at most %d", name, NAME_MAX_);
             return false;
         }
@@ -212,6 +246,18 @@ static bool names_good(const struct eb_command *c, const struct eb_args *args) {
             return false;
         }
     }
+    return true;
+}
+
+/* Nor is the system account, by whatever name, one that clients are placed into. */
+static bool not_sys(const struct eb_operator_run *r, const struct eb_args *args) {
+    const char *name, *sys = eb_operator_sys(&r->store);
+    for (size_t i = 0; (name = eb_args_each(r->c, args, "account", i)); i++)
+        if (strcmp(name, sys) == 0) {
+            eb_say(r->c, "--account %s: it is the system account, and no clients are placed into that one",
+                   name);
+            return false;
+        }
     return true;
 }
 
@@ -246,10 +292,11 @@ static bool read_store(struct eb_operator_run *r, const char *root) {
     eb_auto_findings struct eb_findings f = {0};
     eb_auto_buf struct eb_buf dir = {0};
     eb_buf_printf(&dir, "%s/" EB_OPERATOR_NAME, root);
-    bool good = eb_buf_ok(&dir) && eb_store_read(dir.p, &r->store, &f);
+    bool good = eb_buf_ok(&dir) && eb_operator_check_links(root, &f) &&
+                (f.errors || eb_store_read(dir.p, true, &r->store, &f));
     if (!good)
         eb_say(r->c, "out of memory");
-    if (good && !r->store.text && r->store.accounts_n) {
+    if (good && !f.errors && !r->store.text && r->store.accounts_n) {
         eb_say(r->c, "%s: has accounts, but no operator: put %s.jwt back", dir.p, EB_OPERATOR_NAME);
         good = false;
     }
@@ -270,16 +317,23 @@ static int run(const struct eb_command *c, const struct eb_args *args) {
     if (!names_good(c, args))
         return EB_EXIT_USAGE;
     eb_auto_free char *root = eb_str_dup(eb_tree_plain(dir));
+    struct stat st;
+    if (root && lstat(root, &st) == 0 && S_ISLNK(st.st_mode)) {
+        eb_say(c, "%s: a symbolic link: give the folder that it leads to", root);
+        return EB_EXIT_FAILED;
+    }
     r.lock = root ? eb_tree_lock(root, &r.err) : -1;
     if (r.lock < 0) {
         eb_say(c, "%s", eb_err_text(&r.err, EB_E_NOMEM));
         return EB_EXIT_FAILED;
     }
-    if (!folder_ours(c, root) || !read_store(&r, root))
+    if (!folder_ours(c, root) || !read_store(&r, root) || !not_sys(&r, args))
         return EB_EXIT_FAILED;
     size_t n = 0;
     char **accounts = accounts_of(&r, args, &n);
-    enum eb_rc rc = accounts ? make_all(&r, (const char *const *)accounts, n, args->value[NACK]) : EB_E_NOMEM;
+    enum eb_rc rc = accounts ? eb_operator_mend_modes(&r) : EB_E_NOMEM;
+    if (rc == EB_OK)
+        rc = make_all(&r, (const char *const *)accounts, n, args->value[NACK]);
     eb_store_found_done(accounts);
     eb_buf_printf(&r.told, "%zu made, %zu changed, %zu kept\n", r.made, r.changed, r.kept);
     if (rc != EB_OK)
@@ -304,15 +358,16 @@ const struct eb_command eb_operator_init = {
         "Besides: nats-server/memory.conf and full.conf, one of which the servers' configuration includes; "
         "auth-callout/auth-callout.yaml, with which the service starts, and a permissions document to begin "
         "with; kubernetes/secrets.yaml, the same as Secrets.\n\n"
-        "Run again, it adds what is missing. Keys, creds files and JWTs that are there are not replaced, but "
-        "for that of " EB_OPERATOR_SERVICE
-        ", which is signed anew to allow a new account (push it to servers "
-        "with a full resolver, or have those with memory.conf reload). The configurations are made again; "
-        "one "
+        "Run again, it adds what is missing. Keys are not replaced, and of JWTs only that "
+        "of " EB_OPERATOR_SERVICE ", to allow a new account, that of an account that needs a signing key for "
+        "auth-callout (push them to "
+        "servers with a full resolver, or have those with memory.conf reload), and users of this command's "
+        "whose signing key is gone from their account. Which signing key is auth-callout's is what the file "
+        "in auth-callout/keys says. The configurations are made again; one "
         "that was changed by hand is refused, and so are a JWT without its key, a JWT that another operator "
-        "signed, and a DIR with other files.\n\n"
+        "signed, and a DIR with other files or links.\n\n"
         "The layout is that of nsc: nsc --all-dirs DIR shows and changes the same. Folders have mode 0700, "
-        "files 0600. Keep DIR off line: who has it can make any account.",
+        "files 0600; wider ones are mended. Keep DIR off line: who has it can make any account.",
     .options = options,
     .examples = "eventbus operator init --dir operator\n"
                 "eventbus operator init --dir operator --nack --account PLANT --account LAB",

@@ -4,7 +4,8 @@
 #include <time.h>
 
 #include "command.h"
-#include "operator_store.h"
+#include "operator_guard.h"
+#include "operator_held.h"
 #include "say.h"
 
 enum { DIR_ }; /* places in options[] */
@@ -56,10 +57,16 @@ static const char *seed_here(const struct page *p, struct eb_str key, enum eb_nk
     return eb_store_key(p->store, key, kind, &k, NULL) == EB_OK ? "seed is here" : "no seed here";
 }
 
-static void key_line(struct page *p, int indent, const char *what, struct eb_str key,
+static void key_part(struct page *p, int indent, const char *what, struct eb_str key,
                      enum eb_nkey_kind kind) {
     line(p, indent, what);
-    eb_buf_printf(&p->to, "%.*s  %s\n", EB_STR_ARG(key), seed_here(p, key, kind));
+    eb_buf_printf(&p->to, "%.*s  %s", EB_STR_ARG(key), seed_here(p, key, kind));
+}
+
+static void key_line(struct page *p, int indent, const char *what, struct eb_str key,
+                     enum eb_nkey_kind kind) {
+    key_part(p, indent, what, key, kind);
+    eb_buf_ch(&p->to, '\n');
 }
 
 static void json_line(struct page *p, int indent, const char *key, const json_t *v) {
@@ -71,11 +78,17 @@ static void json_line(struct page *p, int indent, const char *key, const json_t 
     eb_buf_ch(&p->to, '\n');
 }
 
-static void signing_keys(struct page *p, int indent, const json_t *list, enum eb_nkey_kind kind) {
+/* of: the account whose they are, NULL for the operator's. */
+static void signing_keys(struct page *p, int indent, const json_t *list, enum eb_nkey_kind kind,
+                         const struct eb_store_account *of) {
+    EB_CLEANUP(eb_nkey_freep) struct eb_nkey *held = NULL;
+    if (of && eb_operator_held_key(p->store, of, &held, NULL) != EB_OK)
+        held = NULL;
     for (size_t i = 0; i < json_array_size(list); i++) {
         const json_t *v = json_array_get(list, i);
         bool scoped = json_is_object(v);
-        key_line(p, indent, "signing key", scoped ? eb_json_str(v, "key") : text_of(v), kind);
+        key_part(p, indent, "signing key", scoped ? eb_json_str(v, "key") : text_of(v), kind);
+        eb_buf_z(&p->to, held && eb_str_eqz(text_of(v), eb_nkey_public(held)) ? ", auth-callout's\n" : "\n");
         if (!scoped)
             continue;
         line(p, indent + 2, "scoped, role");
@@ -138,7 +151,7 @@ static void account(struct page *p, const struct eb_store_account *a) {
         eb_buf_printf(&p->to, "%s%s\n", sys ? "  (system account)" : "", c->jetstream ? "  (JetStream)" : "");
         key_line(p, 4, "id", c->jwt.sub, EB_NKEY_ACCOUNT);
         times(p, 4, &c->jwt);
-        signing_keys(p, 4, c->signing_keys, EB_NKEY_ACCOUNT);
+        signing_keys(p, 4, c->signing_keys, EB_NKEY_ACCOUNT, a);
         authorization(p, c);
         json_line(p, 4, "revoked", c->revocations);
     }
@@ -154,7 +167,7 @@ static void store(struct page *p) {
     if (s->op.jwt.claims) {
         key_line(p, 2, "id", s->op.jwt.sub, EB_NKEY_OPERATOR);
         times(p, 2, &s->op.jwt);
-        signing_keys(p, 2, s->op.signing_keys, EB_NKEY_OPERATOR);
+        signing_keys(p, 2, s->op.signing_keys, EB_NKEY_OPERATOR, NULL);
     } else {
         eb_buf_z(&p->to, "  (its JWT is not there or cannot be read)\n");
     }
@@ -164,7 +177,7 @@ static void store(struct page *p) {
 
 static bool show(struct page *p, const char *dir, struct eb_findings *f) {
     EB_CLEANUP(eb_store_done) struct eb_store s = {0};
-    if (!eb_store_read(dir, &s, f))
+    if (!eb_store_read(dir, false, &s, f) || !eb_operator_check_modes(&s, f))
         return false;
     p->store = &s;
     store(p);
@@ -213,7 +226,8 @@ const struct eb_command eb_operator_show = {
         "Reads what `eventbus operator init` made and what nsc made: DIR is the folder of its "
         "--all-dirs, its data folder (with stores and keys), or an operator's own folder in "
         "one.\n\nA JWT that cannot be read, that the operator or the account did not sign, or that "
-        "lies in a file of another name is told, and the exit status is 1 then.",
+        "lies in a file of another name is told, and so is a folder or a file with a seed that others may "
+        "read; the exit status is 1 then.",
     .options = options,
     .examples = "eventbus operator show --dir operator\n"
                 "eventbus operator show --dir ~/.local/share/nats/nsc",

@@ -133,6 +133,8 @@ char *eb_store_creds_path(const struct eb_store *s, const char *account, const c
 
 enum eb_rc eb_store_key(const struct eb_store *s, struct eb_str key, enum eb_nkey_kind kind,
                         struct eb_nkey **ret, struct eb_err *reterr) {
+    if (key.n < 3)
+        return EB_FAIL(reterr, EB_E_INVALID, "no key is named");
     eb_auto_free char *path = eb_store_key_path(s, key);
     struct stat st;
     if (!path)
@@ -212,7 +214,7 @@ static void check_name(struct eb_str claim, const char *name, const char *path, 
 }
 
 static void read_user(const struct eb_store *s, struct eb_store_account *a, struct eb_store_user *u,
-                      struct eb_findings *f) {
+                      bool mending, struct eb_findings *f) {
     struct eb_err err = {0};
     const json_t *scope;
     eb_auto_free char *path = eb_store_jwt_path(s, a->name, u->name);
@@ -225,13 +227,18 @@ static void read_user(const struct eb_store *s, struct eb_store_account *a, stru
         return;
     }
     check_name(u->jwt.name, u->name, path, f);
-    if (a->claims.jwt.claims && (!eb_str_eq(u->jwt.account, a->claims.jwt.sub) ||
-                                 !eb_account_signs(&a->claims, s->op.strict, u->jwt.jwt.iss, &scope)))
-        say(f, EB_ERROR, path, "sign it anew by the account", "not signed by a key of the account %s",
-            a->name);
+    if (!a->claims.jwt.claims)
+        return;
+    bool member = eb_str_eq(u->jwt.account, a->claims.jwt.sub);
+    u->orphan = member && !eb_account_signs(&a->claims, s->op.strict, u->jwt.jwt.iss, &scope);
+    if (!member || u->orphan)
+        say(f, u->orphan && mending ? EB_WARNING : EB_ERROR, path,
+            "sign it anew by the account (`eventbus operator init` does that for users it made)",
+            "not signed by a key of the account %s", a->name);
 }
 
-static bool read_account(const struct eb_store *s, struct eb_store_account *a, struct eb_findings *f) {
+static bool read_account(const struct eb_store *s, struct eb_store_account *a, bool mending,
+                         struct eb_findings *f) {
     EB_CLEANUP(names_done) struct names users = {0};
     struct eb_err err = {0};
     eb_auto_free char *path = eb_store_jwt_path(s, a->name, NULL);
@@ -252,7 +259,7 @@ static bool read_account(const struct eb_store *s, struct eb_store_account *a, s
     for (size_t i = 0; a->users && i < users.n; i++) {
         a->users[i].name = EB_TAKE(users.v[i]);
         a->users_n++;
-        read_user(s, a, &a->users[i], f);
+        read_user(s, a, &a->users[i], mending, f);
     }
     return a->users != NULL;
 }
@@ -281,7 +288,7 @@ static void read_operator(struct eb_store *s, struct eb_findings *f) {
         check_name(s->op.name, s->name, path, f);
 }
 
-bool eb_store_read(const char *dir, struct eb_store *ret, struct eb_findings *f) {
+bool eb_store_read(const char *dir, bool mending, struct eb_store *ret, struct eb_findings *f) {
     EB_CLEANUP(eb_store_done) struct eb_store s = {0};
     EB_CLEANUP(names_done) struct names accounts = {0};
     const char *slash = strrchr(dir, '/');
@@ -297,7 +304,7 @@ bool eb_store_read(const char *dir, struct eb_store *ret, struct eb_findings *f)
     for (size_t i = 0; s.accounts && i < accounts.n; i++) {
         s.accounts[i].name = EB_TAKE(accounts.v[i]);
         s.accounts_n++;
-        if (!read_account(&s, &s.accounts[i], f))
+        if (!read_account(&s, &s.accounts[i], mending, f))
             return false;
     }
     if (!s.accounts)
@@ -344,6 +351,14 @@ enum eb_rc eb_store_folders(const struct eb_store *s, const char *path, struct e
             return EB_FAIL(reterr, EB_E_IO, "%s: not a folder, or a symbolic link to one", copy);
     }
     return EB_OK;
+}
+
+enum eb_rc eb_store_put(const struct eb_store *s, const char *path, struct eb_str bytes,
+                        struct eb_err *reterr) {
+    if (!path)
+        return EB_FAIL(reterr, EB_E_NOMEM, "out of memory");
+    enum eb_rc rc = eb_store_folders(s, path, reterr);
+    return rc == EB_OK ? eb_file_write(path, bytes, 0600, reterr) : rc;
 }
 
 enum eb_rc eb_store_add(const struct eb_store *s, const char *path, struct eb_str bytes,

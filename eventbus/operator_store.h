@@ -16,6 +16,7 @@ struct eb_store_user {
     char *name; /* of its file */
     char *text; /* the JWT */
     struct eb_user_jwt jwt;
+    bool orphan; /* of its account, but by a key that is none of the account's: taken out since */
 };
 struct eb_store_account {
     char *name; /* of its folder */
@@ -43,10 +44,10 @@ void eb_store_found_done(char **found);
 
 /*
  * Reads all that is in the operator's folder; what cannot be read, or is not signed by whom it must be, is a
- * finding, and the rest is there. false only when out of memory. A folder that is not there is an empty
- * store.
+ * finding, and the rest is there; orphans are a warning where they are going to be mended. false only when
+ * out of memory. A folder that is not there is an empty store.
  */
-EB_MUSTCHECK bool eb_store_read(const char *dir, struct eb_store *ret, struct eb_findings *f);
+EB_MUSTCHECK bool eb_store_read(const char *dir, bool mending, struct eb_store *ret, struct eb_findings *f);
 
 struct eb_store_account *eb_store_account(const struct eb_store *s, const char *name);
 /* By its key. */
@@ -64,6 +65,9 @@ EB_MUSTCHECK enum eb_rc eb_store_key(const struct eb_store *s, struct eb_str pub
 
 /* Folders below root that lead to path, mode 0700, none of them a link. */
 EB_MUSTCHECK enum eb_rc eb_store_folders(const struct eb_store *s, const char *path, struct eb_err *reterr);
+/* Writes a file of mode 0600 with its folders, in the place of what is there. */
+EB_MUSTCHECK enum eb_rc eb_store_put(const struct eb_store *s, const char *path, struct eb_str bytes,
+                                     struct eb_err *reterr);
 /* A new file of mode 0600 with its folders; what is there is not replaced: EB_E_IO. */
 EB_MUSTCHECK enum eb_rc eb_store_add(const struct eb_store *s, const char *path, struct eb_str bytes,
                                      struct eb_err *reterr);

@@ -40,9 +40,10 @@ static struct eb_callout core;
 static struct eb_nkey *server, *curve;
 static struct eb_xkey_shared shared;
 
-static void nothing(void *ctx, struct eb_source *s) {
+static void nothing(void *ctx, struct eb_source *s, uint64_t number) {
     (void)ctx;
     (void)s;
+    (void)number;
 }
 
 static char *file(const char *folder, const char *name, const char *text) {

@@ -50,6 +50,13 @@ static void account(struct eb_str text) {
         FUZZ_MUST(json_array_size(b.allowed_accounts) == json_array_size(a.allowed_accounts) + 1);
         FUZZ_MUST(!a.signing_keys || json_equal(a.signing_keys, b.signing_keys));
     }
+    eb_account_claims_done(&b);
+    eb_buf_reset(&again);
+    rc = eb_account_add_key(&again, &a, a.jwt.iss, a.jwt.sub, 7, sign, key('O'));
+    if (rc == EB_OK && a.jwt.iss_kind == EB_NKEY_OPERATOR) {
+        FUZZ_MUST(eb_account_read(eb_buf_get(&again), &b, &err) == EB_OK);
+        FUZZ_MUST(json_array_size(b.signing_keys) == json_array_size(a.signing_keys) + 1);
+    }
     eb_account_claims_done(&a);
     eb_account_claims_done(&b);
 }

@@ -72,12 +72,13 @@ static void check_account(const json_t *object, const struct eb_kube_rules *rule
     eb_kube_account_unref(a);
 }
 
+static const struct eb_kube_rules no_rules = {.allow_jetstream = false};
+
 static enum eb_rc take_item(void *ctx, const json_t *object, struct eb_err *reterr) {
-    static const struct eb_kube_rules rules = {.allow_jetstream = false};
     struct eb_kube_relist *r = ctx;
     struct eb_kube_account *a = NULL;
     enum eb_kube_change change;
-    enum eb_rc rc = eb_kube_account_read(object, &rules, &a, reterr);
+    enum eb_rc rc = eb_kube_account_read(object, &no_rules, &a, reterr);
     if (rc != EB_OK)
         return rc == EB_E_MALFORMED ? EB_OK : rc;
     rc = eb_kube_relist_add(r, a, &change, reterr);
@@ -91,7 +92,7 @@ static void read_page(struct eb_str text, size_t step, size_t *ret_items, enum e
     struct eb_kube_relist *r = NULL;
     struct eb_kube_page *p = NULL;
     struct eb_str version, more;
-    FUZZ_MUST(eb_kube_table_new(&t, NULL) == EB_OK && eb_kube_relist_new(t, &r, NULL) == EB_OK);
+    FUZZ_MUST(eb_kube_table_new(&no_rules, &t, NULL) == EB_OK && eb_kube_relist_new(t, &r, NULL) == EB_OK);
     FUZZ_MUST(eb_kube_page_new(take_item, r, &p, NULL) == EB_OK);
     enum eb_rc rc = EB_OK;
     for (size_t at = 0; at < text.n && rc == EB_OK; at += step)

@@ -253,6 +253,7 @@ enum eb_outcome eb_callout_run(const struct eb_callout *c, const struct eb_callo
                            .now_s = eb_wall_s(),
                            .conn = connection_of(&req),
                            .may_wait = !in->no_wait && eb_mono_ns() < until_ns,
+                           .ask_by_ns = in->arrived_ns + budget_ns / 4,
                            .grants = &scratch->grants};
     rc = eb_decide(&a);
     if (eb_rc_local(rc))
@@ -263,8 +264,12 @@ enum eb_outcome eb_callout_run(const struct eb_callout *c, const struct eb_callo
     if (rc == EB_OK && eb_signer_operator_mode(view.signer))
         rc = target_of(&a, view.signer, &target);
     if (rc != EB_OK && a.wait_for) {
-        *ret_wait = (struct eb_wait){until_ns, a.wait_for, a.since};
+        *ret_wait = (struct eb_wait){until_ns, a.wait_for, a.wait_number, a.ticket};
         return EB_PARK;
+    }
+    if (rc != EB_OK && a.overload) {
+        eb_callout_note_drop(EB_C_DROPPED_FULL);
+        return EB_DROP;
     }
     int64_t session_end = rc == EB_OK ? eb_decide_session_end(&a) : 0;
     if (session_end && session_end <= a.now_s) {

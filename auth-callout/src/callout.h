@@ -8,7 +8,7 @@
 #include "sealing.h"
 
 enum eb_outcome {
-    EB_DROP,   /* say nothing: no request, or too late */
+    EB_DROP,   /* say nothing: no request, or too late, or too much is being asked */
     EB_ANSWER, /* `reply` holds the answer */
     EB_PARK,   /* run again when what it waits for has come, at the latest when until_ns has */
 };
@@ -17,7 +17,8 @@ enum eb_outcome {
 struct eb_wait {
     int64_t until_ns;
     struct eb_source *source;
-    uint64_t since; /* the source's `ended` before the request looked: another number means look again */
+    uint64_t number;              /* EB_SOURCE_KEYS, or the ticket's */
+    struct eb_kube_ticket ticket; /* of an ask */
 };
 
 /* What callouts share; borrowed, any thread. */
@@ -30,7 +31,7 @@ struct eb_callout_in {
     struct eb_str payload;
     struct eb_str header_xkey; /* {NULL, 0} where the header is absent */
     int64_t arrived_ns;        /* eb_mono_ns() when it came */
-    bool no_wait;              /* there is no room to wait: refuse instead */
+    bool no_wait;              /* decide with what is known now, as when the time to wait is over */
 };
 
 /* Buffers that a worker keeps from one callout to the next. */

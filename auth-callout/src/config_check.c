@@ -5,6 +5,7 @@
 
 #include "base/num.h"
 #include "kube/access.h"
+#include "policy/policy.h"
 
 static void need(struct eb_findings *f, bool ok, const char *path, const char *text, const char *mend) {
     if (!ok)
@@ -68,6 +69,12 @@ static void check_kubernetes(const struct eb_config *c, const struct eb_issuer_c
             need_of(f, strcmp(i->kube.allowed_accounts.v[k], never[n]) != 0, i, "allowed-accounts",
                     "no client is ever placed into this account", "name accounts of data");
     }
+    static const char chars[] = "use up to 128 letters, digits, `-` and `_`";
+    need_of(f, !i->kube.account || eb_policy_account_ok(eb_str(i->kube.account)), i, "account",
+            "not the name of an account", chars);
+    for (size_t k = 0; k < i->kube.allowed_accounts.n; k++)
+        need_of(f, eb_policy_account_ok(eb_str(i->kube.allowed_accounts.v[k])), i, "allowed-accounts",
+                "not the name of an account", chars);
     bool allowed = c->allowed_accounts.n == 0;
     for (size_t k = 0; i->kube.account && k < c->allowed_accounts.n; k++)
         allowed = allowed || strcmp(c->allowed_accounts.v[k], i->kube.account) == 0;

@@ -24,20 +24,23 @@ static bool same(const char *a, const char *b) {
     return a && b ? strcmp(a, b) == 0 : a == b;
 }
 
-/* True where both take their keys from one place. */
-static bool same_place(const struct eb_issuer_config *a, const struct eb_issuer_config *b) {
-    return same(a->url, b->url) && same(a->path, b->path) && a->kube.in_cluster == b->kube.in_cluster &&
-           same(a->kube.kubeconfig, b->kube.kubeconfig) && same(a->kube.api_url, b->kube.api_url);
+static bool same_api(const struct eb_kube_config *a, const struct eb_kube_config *b) {
+    return a->in_cluster == b->in_cluster && same(a->kubeconfig, b->kubeconfig) &&
+           same(a->api_url, b->api_url);
+}
+
+/* True where the tokens of b may be judged by what the source of a learns. */
+static bool fits(const struct eb_issuer_config *a, const struct eb_issuer_config *b) {
+    if (a->kind != b->kind || (a->kind == EB_ISSUER_KUBERNETES && !same_api(&a->kube, &b->kube)))
+        return false;
+    return same(a->issuer, b->issuer) || (same(a->url, b->url) && same(a->path, b->path));
 }
 
 static struct eb_source *source_of(struct eb_sources *sources, const struct eb_issuer_config *c) {
     for (size_t i = 0; sources && i < sources->n; i++) {
         struct eb_source *s = &sources->v[i];
         if (strcmp(eb_issuer_label(s->config), eb_issuer_label(c)) == 0)
-            return s->config->kind == c->kind &&
-                           (same(s->config->issuer, c->issuer) || same_place(s->config, c))
-                       ? s
-                       : NULL;
+            return fits(s->config, c) ? s : NULL;
     }
     return NULL;
 }

@@ -19,12 +19,12 @@ struct eb_source {
     struct eb_keysource *keys;             /* NULL before eb_sources_start and after eb_sources_stop */
     struct eb_kube *kube;                  /* the same; NULL for good where kind is not kubernetes */
     struct eb_key_stats stats;
-    _Atomic uint64_t ended; /* fetches, look-ups and reviews that came to an end, good or bad */
     struct eb_sources *all;
 };
 
-/* Called after each end, on a thread of the source, `ended` counted. */
-typedef void (*eb_source_fn)(void *ctx, struct eb_source *s);
+#define EB_SOURCE_KEYS 0 /* a fetch of keys; any other number is that of an ask (kube/kube.h) */
+/* Called on a thread of the source when what has this number came to an end, good or bad. */
+typedef void (*eb_source_fn)(void *ctx, struct eb_source *s, uint64_t number);
 
 struct eb_sources {
     eb_source_fn done;
@@ -65,7 +65,8 @@ struct eb_issuer {
 /*
  * The issuers of c, bound to their sources, in *ret (the caller's). Faults of c are findings; EB_E_INVALID.
  * An issuer is bound to the source of its name, unless both its place of keys and its iss differ from what
- * the source was started with: another issuer's keys must not vouch for it.
+ * the source was started with: another issuer's keys must not vouch for it. With kind kubernetes the API must
+ * be the same one, too: another cluster may use the same iss.
  */
 EB_MUSTCHECK enum eb_rc eb_issuers_new(const struct eb_config *c, struct eb_sources *sources,
                                        struct eb_issuer **ret, size_t *ret_n, struct eb_findings *f);

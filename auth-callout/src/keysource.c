@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <sodium.h>
+#include <stdio.h>
 
 #include "base/file.h"
 #include "clock.h"
@@ -38,7 +39,8 @@ struct eb_keysource {
     int64_t last_unknown; /* start of the last fetch that an unknown kid asked for, 0 = never */
     int64_t next, retry_ns;
     bool fetching, poked, stopping;
-    bool failing; /* said in the log once, until it works again */
+    int64_t failing_since; /* the first of the failed fetches that came last, 0 = the last one was good */
+    char trouble[EB_KEYSOURCE_TROUBLE]; /* why the last fetch failed; empty where it was good */
 };
 
 static char *copy(const char *z) {
@@ -125,10 +127,18 @@ static enum eb_rc fetch_url(struct eb_keysource *k, struct eb_buf *body, struct 
     return EB_FAIL(reterr, EB_E_IO, "%s", detail[0] ? detail : curl_easy_strerror(rc));
 }
 
-/* From the Kubernetes API server, whose CA and our token are read again for each fetch. */
+/*
+ * From the Kubernetes API server. Its CA and our token are read again for each fetch, out of a kubeconfig,
+ * too: one that is missing or half written at the moment leaves what it said before in use.
+ */
 static enum eb_rc fetch_api(struct eb_keysource *k, struct eb_buf *body, struct eb_err *reterr) {
     EB_CLEANUP(eb_kube_request_done) struct eb_kube_request r = {0};
-    enum eb_rc rc = eb_kube_request_open(&r, &k->api, API_KEYS, API_KEYS_TYPE, reterr);
+    struct eb_err err = {0};
+    enum eb_rc rc = eb_kube_access_refresh(&k->api, &err);
+    if (rc != EB_OK)
+        eb_log(EB_LOG_WARN, "issuer %s: the kubeconfig is not taken, what it said before stays in use: %s",
+               k->label, eb_err_text(&err, rc));
+    rc = eb_kube_request_open(&r, &k->api, API_KEYS, API_KEYS_TYPE, reterr);
     if (rc != EB_OK)
         return rc;
     limit_transfer(k, r.curl, body);
@@ -208,6 +218,7 @@ static void count_failure(struct eb_keysource *k) {
 static void fetch_once(struct eb_keysource *k) {
     struct eb_err err = {0};
     struct eb_jwks *fresh = NULL;
+    int64_t began = eb_mono_ns();
     eb_count(EB_C_JWKS_FETCHES);
     if (k->stats)
         atomic_fetch_add(&k->stats->fetches, 1);
@@ -221,8 +232,9 @@ static void fetch_once(struct eb_keysource *k) {
         EB_LOCKED(&k->mutex);
         if (k->stopping)
             return;
-        was_failing = k->failing;
-        k->failing = rc != EB_OK;
+        was_failing = k->failing_since != 0;
+        k->failing_since = rc == EB_OK ? 0 : was_failing ? k->failing_since : began;
+        (void)snprintf(k->trouble, sizeof k->trouble, "%s", rc == EB_OK ? "" : eb_err_text(&err, rc));
         k->fetching = false;
         k->retry_ns = rc == EB_OK ? 0 : k->retry_ns ? k->retry_ns * 2 : RETRY_FIRST_NS;
         if (k->retry_ns > RETRY_MAX_NS)
@@ -316,14 +328,18 @@ enum eb_rc eb_keysource_start(const struct eb_issuer_config *c, struct eb_key_st
     return EB_OK;
 }
 
+void eb_keysource_leave(struct eb_keysource *k) {
+    if (!k)
+        return;
+    EB_LOCKED(&k->mutex);
+    k->stopping = true;
+    (void)pthread_cond_signal(&k->wake);
+}
+
 void eb_keysource_stop(struct eb_keysource *k) {
     if (!k)
         return;
-    {
-        EB_LOCKED(&k->mutex);
-        k->stopping = true;
-        (void)pthread_cond_signal(&k->wake);
-    }
+    eb_keysource_leave(k);
     (void)pthread_join(k->thread, NULL);
     source_free(k);
 }
@@ -333,17 +349,19 @@ struct eb_jwks *eb_keysource_get(struct eb_keysource *k) {
     return k->set ? eb_jwks_ref(k->set) : NULL;
 }
 
-bool eb_keysource_want(struct eb_keysource *k) {
+enum eb_key_hope eb_keysource_want(struct eb_keysource *k, const struct eb_jwks *seen) {
     EB_LOCKED(&k->mutex);
+    if (k->set != seen)
+        return EB_KEYS_CHANGED;
     if (k->fetching)
-        return true;
+        return EB_KEYS_COMING;
     int64_t now = eb_mono_ns();
     if (k->last_unknown && now - k->last_unknown < EB_KEYSOURCE_UNKNOWN_NS)
-        return false;
+        return EB_KEYS_SAME;
     k->last_unknown = now;
     k->fetching = true;
     (void)pthread_cond_signal(&k->wake);
-    return true;
+    return EB_KEYS_COMING;
 }
 
 bool eb_keysource_fetching(struct eb_keysource *k) {
@@ -357,8 +375,13 @@ void eb_keysource_poke(struct eb_keysource *k) {
     (void)pthread_cond_signal(&k->wake);
 }
 
-void eb_keysource_status(struct eb_keysource *k, size_t *ret_keys, int64_t *ret_age_s) {
+void eb_keysource_status(struct eb_keysource *k, struct eb_key_status *ret) {
     EB_LOCKED(&k->mutex);
-    *ret_keys = k->set ? eb_jwks_count(k->set) : 0;
-    *ret_age_s = k->fetched_mono ? (eb_mono_ns() - k->fetched_mono) / SECOND_NS : -1;
+    int64_t now = eb_mono_ns();
+    *ret = (struct eb_key_status){.keys = k->set ? eb_jwks_count(k->set) : 0,
+                                  .age_s = k->fetched_mono ? (now - k->fetched_mono) / SECOND_NS : -1,
+                                  .failing = k->failing_since != 0};
+    if (k->failing_since)
+        ret->failing_s = (now - k->failing_since) / SECOND_NS;
+    memcpy(ret->trouble, k->trouble, sizeof ret->trouble);
 }

@@ -35,20 +35,32 @@ typedef void (*eb_keysource_fn)(void *ctx);
 EB_MUSTCHECK enum eb_rc eb_keysource_start(const struct eb_issuer_config *c, struct eb_key_stats *stats,
                                            eb_keysource_fn done, void *ctx, struct eb_keysource **ret,
                                            struct eb_err *reterr);
+/* Tells the thread to end, for several sources to end at the same time; eb_keysource_stop waits for it. */
+void eb_keysource_leave(struct eb_keysource *k);
 void eb_keysource_stop(struct eb_keysource *k);
 
 /* A reference to the set in use, NULL where there is none yet. */
 struct eb_jwks *eb_keysource_get(struct eb_keysource *k);
-/*
- * A token names a kid that the set lacks (or there is no set). True where a fetch runs or was just asked for:
- * wait for `done`. False where one was tried within EB_KEYSOURCE_UNKNOWN_NS: refuse now.
- */
-bool eb_keysource_want(struct eb_keysource *k);
+enum eb_key_hope {
+    EB_KEYS_COMING,  /* a fetch runs or was just asked for: wait for `done` */
+    EB_KEYS_CHANGED, /* another set came since: look again */
+    EB_KEYS_SAME,    /* one was tried within EB_KEYSOURCE_UNKNOWN_NS: refuse now */
+};
+/* A token names a kid that `seen` lacks; NULL where there was no set. */
+EB_MUSTCHECK enum eb_key_hope eb_keysource_want(struct eb_keysource *k, const struct eb_jwks *seen);
 /* True while a fetch runs or is asked for, so that `done` is still to come. */
 bool eb_keysource_fetching(struct eb_keysource *k);
 /* The file changed, or an operator asks: fetch now. */
 void eb_keysource_poke(struct eb_keysource *k);
-/* For /readyz: number of usable keys, and seconds since the last good fetch (-1: never). */
-void eb_keysource_status(struct eb_keysource *k, size_t *ret_keys, int64_t *ret_age_s);
+#define EB_KEYSOURCE_TROUBLE 200
+/* For /readyz. */
+struct eb_key_status {
+    size_t keys;       /* usable ones of the set in use */
+    int64_t age_s;     /* seconds since the last good fetch, -1: never */
+    bool failing;      /* the last fetch failed; the set is that of an earlier one, or none */
+    int64_t failing_s; /* for so many seconds no fetch was good */
+    char trouble[EB_KEYSOURCE_TROUBLE]; /* why the last fetch failed; empty where it was good */
+};
+void eb_keysource_status(struct eb_keysource *k, struct eb_key_status *ret);
 
 #endif

@@ -14,6 +14,7 @@
 struct eb_live {
     pthread_mutex_t mutex; /* guards view's pointers */
     struct eb_view view;
+    bool has_document; /* one was in force: from then on a missing one is a failure, not an empty one */
     struct eb_settings *started; /* what the sources were made of */
     struct eb_sources *sources;
 };
@@ -87,14 +88,17 @@ static bool takes_kubernetes(const struct eb_settings *s) {
     return false;
 }
 
-/* ServiceAccounts need no document: where none was named, and the default's is not there, there is none. */
+/* ServiceAccounts need no document: where none was named, and the default's is not there, there is none. At
+ * the start only, and for as long as none was there: later it went by mistake. */
 static bool does_without(const struct eb_settings *s) {
     const char *path = s->config->permissions_file;
     return takes_kubernetes(s) && strcmp(path, EB_CONFIG_PERMISSIONS) == 0 && access(path, F_OK) != 0 &&
            errno == ENOENT;
 }
 
-static enum eb_rc load_policy(const struct eb_settings *s, struct eb_policy **ret, struct eb_findings *f) {
+/* *lacks: whether there may be no document; then whether there is none. */
+static enum eb_rc load_policy(const struct eb_settings *s, bool *lacks, struct eb_policy **ret,
+                              struct eb_findings *f) {
     const struct eb_config *c = s->config;
     eb_auto_free struct eb_str *names = calloc(s->issuers_n + 1, sizeof *names);
     size_t names_n = 0;
@@ -112,8 +116,9 @@ static enum eb_rc load_policy(const struct eb_settings *s, struct eb_policy **re
                                     .others = takes_kubernetes(s)};
     struct eb_err err = {0};
     EB_CLEANUP(eb_doc_freep) struct eb_doc *doc = NULL;
-    enum eb_rc rc = does_without(s) ? eb_doc_from(EB_STR("{}"), c->permissions_file, &doc, &err)
-                                    : eb_doc_open(c->permissions_file, EB_POLICY_MAX, &doc, &err);
+    *lacks = *lacks && does_without(s);
+    enum eb_rc rc = *lacks ? eb_doc_from(EB_STR("{}"), c->permissions_file, &doc, &err)
+                           : eb_doc_open(c->permissions_file, EB_POLICY_MAX, &doc, &err);
     if (rc != EB_OK) {
         eb_findings_add(f, EB_ERROR, NULL, 0, "permissions.file",
                         "the document must be readable by this user; in a folder that no option named at the "
@@ -158,14 +163,14 @@ static bool takes_oauth2(const struct eb_settings *s) {
 }
 
 /* Loads all of a configuration into a view; every fault is told, not only the first. */
-static enum eb_rc load_view(struct eb_config *config, struct eb_sources *sources, struct eb_view *ret,
-                            struct eb_findings *f) {
+static enum eb_rc load_view(struct eb_config *config, struct eb_sources *sources, bool *lacks,
+                            struct eb_view *ret, struct eb_findings *f) {
     EB_CLEANUP(eb_view_done) struct eb_view v = {0};
     enum eb_rc rc = settings_new(config, sources, &v.settings, f);
     if (rc != EB_OK)
         return rc;
     enum eb_rc seeds = eb_signer_load(v.settings->config, &v.signer, f);
-    enum eb_rc policy = load_policy(v.settings, &v.policy, f);
+    enum eb_rc policy = load_policy(v.settings, lacks, &v.policy, f);
     enum eb_rc cas = load_cas(v.settings->config, &v.cas, f);
     if (v.policy && !v.cas && cas == EB_OK && eb_policy_count(v.policy, EB_POLICY_MTLS))
         eb_findings_add(f, EB_WARNING, NULL, 0, "mtls.ca-path",
@@ -200,23 +205,28 @@ static enum eb_rc make_sources(struct eb_live *l) {
     return EB_OK;
 }
 
-/* What the API servers of Kubernetes issuers are reached with. Asked at the start only, as sources are
- * started. */
-static enum eb_rc check_apis(const struct eb_config *c, struct eb_findings *f) {
+/* What the API servers of Kubernetes issuers are reached with. A reload does not use it, but the restart that
+ * it asks for must not fail. */
+static enum eb_rc check_apis(const struct eb_config *c, bool files, struct eb_findings *f) {
     size_t errors = f->errors;
     for (size_t i = 0; eb_config_issuer(c, i); i++)
         if (eb_config_issuer(c, i)->kind == EB_ISSUER_KUBERNETES)
-            eb_kube_check(eb_config_issuer(c, i), f);
+            eb_kube_check(eb_config_issuer(c, i), files, f);
     return f->errors == errors ? EB_OK : EB_E_INVALID;
 }
 
 enum eb_rc eb_live_new(struct eb_config *config, struct eb_live **ret, struct eb_findings *findings) {
     struct eb_view v;
-    enum eb_rc rc = load_view(config, NULL, &v, findings);
+    bool lacks = true;
+    enum eb_rc rc = load_view(config, NULL, &lacks, &v, findings);
     if (rc != EB_OK)
         return rc;
+    if (lacks)
+        eb_findings_add(findings, EB_WARNING, NULL, 0, "permissions.file",
+                        "write one there, of `{}` for instance, or name another",
+                        "no document at " EB_CONFIG_PERMISSIONS ": only ServiceAccounts get in");
     struct eb_live *l = NULL;
-    rc = check_apis(v.settings->config, findings);
+    rc = check_apis(v.settings->config, true, findings);
     if (rc == EB_OK && !(l = calloc(1, sizeof *l)))
         rc = EB_E_NOMEM;
     if (rc != EB_OK) {
@@ -225,6 +235,7 @@ enum eb_rc eb_live_new(struct eb_config *config, struct eb_live **ret, struct eb
     }
     (void)pthread_mutex_init(&l->mutex, NULL);
     l->view = v;
+    l->has_document = !lacks;
     if (make_sources(l) != EB_OK) {
         eb_live_free(l);
         return EB_E_NOMEM;
@@ -265,15 +276,27 @@ void eb_live_view(struct eb_live *l, struct eb_view *ret) {
         (fresh) = swap_old_;                                                                                 \
     } while (0)
 
+static bool may_lack(struct eb_live *l) {
+    EB_LOCKED(&l->mutex);
+    return !l->has_document;
+}
+
+static void note_document(struct eb_live *l, bool lacks) {
+    EB_LOCKED(&l->mutex);
+    l->has_document = l->has_document || !lacks;
+}
+
 enum eb_rc eb_live_reload_policy(struct eb_live *l, struct eb_findings *findings) {
     EB_CLEANUP(eb_view_done) struct eb_view v = {0};
     eb_live_view(l, &v);
     EB_CLEANUP(eb_policy_unrefp) struct eb_policy *fresh = NULL;
-    enum eb_rc rc = load_policy(v.settings, &fresh, findings);
+    bool lacks = may_lack(l);
+    enum eb_rc rc = load_policy(v.settings, &lacks, &fresh, findings);
     if (rc != EB_OK) {
         eb_count(EB_C_PERM_FAILURES);
         return rc;
     }
+    note_document(l, lacks);
     note_policy(fresh);
     SWAP(l, policy, fresh);
     (void)malloc_trim(0);
@@ -308,9 +331,13 @@ enum eb_rc eb_live_reload_seeds(struct eb_live *l, struct eb_findings *findings)
 
 enum eb_rc eb_live_reconfigure(struct eb_live *l, struct eb_config *config, struct eb_findings *findings) {
     EB_CLEANUP(eb_view_done) struct eb_view fresh = {0};
-    enum eb_rc rc = load_view(config, l->sources, &fresh, findings);
+    bool lacks = may_lack(l);
+    enum eb_rc rc = load_view(config, l->sources, &lacks, &fresh, findings);
+    if (rc == EB_OK)
+        rc = check_apis(fresh.settings->config, false, findings);
     if (rc != EB_OK)
         return rc;
+    note_document(l, lacks);
     note_policy(fresh.policy);
     {
         EB_LOCKED(&l->mutex);

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "base/num.h"
 #include "natsjwt/creds.h"
 #include "nkey/nats_nonce.h"
 
@@ -70,8 +71,10 @@ static enum eb_rc apply_urls(const struct eb_config *c, natsOptions *opts, struc
     natsStatus s = n ? natsOptions_SetServers(opts, urls, n) : NATS_INVALID_ARG;
     return s == NATS_OK
                ? EB_OK
-               : EB_FAIL(reterr, EB_E_INVALID, "nats.url: %s; write nats://host:port, several with commas",
-                         natsStatus_GetText(s));
+               : EB_FAIL(
+                     reterr, EB_E_INVALID,
+                     "nats.url: %s; write nats://host:port, several with commas (one in a password is %%2C)",
+                     natsStatus_GetText(s));
 }
 
 static enum eb_rc apply_tls(const struct eb_config *c, natsOptions *opts, struct eb_err *reterr) {
@@ -118,13 +121,68 @@ enum eb_rc eb_login_apply(struct eb_login *l, const struct eb_config *c, natsOpt
                : EB_FAIL(reterr, EB_E_INTERNAL, "nats.c refuses the login: %s", natsStatus_GetText(s));
 }
 
-void eb_login_describe(const struct eb_config *c, struct eb_buf *to) {
-    struct eb_str rest = eb_str(c->nats_url);
-    for (bool first = true; rest.p; first = false) {
-        struct eb_str url = eb_str_trim(eb_str_cut(&rest, ','));
-        const char *at = url.p && url.n ? memrchr(url.p, '@', url.n) : NULL;
-        if (at)
-            url = eb_str_n(at + 1, url.n - (size_t)(at + 1 - url.p));
-        eb_buf_printf(to, "%s%.*s", first ? "" : ", ", EB_STR_ARG(url));
+/* Whether text is HOST, HOST:PORT or [ADDRESS]:PORT, and nothing that could be of a password. */
+static bool is_address(struct eb_str text) {
+    static const char host[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_";
+    struct eb_str port = EB_STR_NONE;
+    int64_t number = 0;
+    size_t n = 0;
+    if (text.n && text.p[0] == '[') {
+        const char *end = memchr(text.p, ']', text.n);
+        if (!end)
+            return false;
+        for (n = 1; text.p + n < end; n++)
+            if (!strchr("0123456789abcdefABCDEF:.", text.p[n]))
+                return false;
+        n++;
+    } else {
+        while (n < text.n && strchr(host, text.p[n]))
+            n++;
+        if (n == 0)
+            return false;
     }
+    if (n == text.n)
+        return true;
+    port = eb_str_n(text.p + n + 1, text.n - n - 1);
+    return text.p[n] == ':' && eb_num_i64(port, 1, 65535, &number) == EB_OK;
+}
+
+/* An entry's host and port, its scheme too where no login stands between. {NULL, 0}: not such an entry.
+ * *ret_login: it has a login; *ret_scheme: it has a scheme. */
+static struct eb_str address_of(struct eb_str url, bool *ret_login, bool *ret_scheme) {
+    const char *mark = memmem(url.p, url.n, "://", 3), *end = url.p + url.n;
+    const char *from = mark ? mark + 3 : url.p;
+    const char *at = memrchr(from, '@', (size_t)(end - from));
+    *ret_login = at != NULL;
+    *ret_scheme = mark != NULL;
+    if (at)
+        from = at + 1;
+    struct eb_str bare = eb_str_n(from, (size_t)(end - from));
+    while (bare.n && bare.p[bare.n - 1] == '/')
+        bare.n--;
+    for (const char *p = url.p; mark && p < mark; p++)
+        if (*p < 'a' || *p > 'z')
+            return EB_STR_NONE;
+    if (!is_address(bare))
+        return EB_STR_NONE;
+    return at ? bare : eb_str_n(url.p, (size_t)(bare.p + bare.n - url.p));
+}
+
+/* A comma within a password cuts it in two: what is before looks like an entry without a login, what is
+ * behind like one with a login and no scheme. Such a list is not printed at all. */
+void eb_login_describe(const struct eb_config *c, struct eb_buf *to) {
+    eb_auto_buf struct eb_buf all = {0};
+    struct eb_str rest = eb_str(c->nats_url);
+    bool doubtful = false;
+    for (bool first = true; rest.p; first = false) {
+        bool login = false, scheme = false;
+        struct eb_str url = eb_str_trim(eb_str_cut(&rest, ','));
+        struct eb_str address = url.n ? address_of(url, &login, &scheme) : EB_STR_NONE;
+        doubtful = doubtful || !address.p || (login && !scheme && !first);
+        eb_buf_printf(&all, "%s%.*s", first ? "" : ", ", EB_STR_ARG(address));
+    }
+    if (doubtful || !eb_buf_ok(&all))
+        eb_buf_z(to, "(not shown: no list of nats://host:port; a comma in a password is written %2C)");
+    else
+        eb_buf_str(to, eb_buf_get(&all));
 }

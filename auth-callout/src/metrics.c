@@ -12,8 +12,9 @@ static const struct {
     [EB_C_ERRORS] = {"auth_errors_total", "Requests that did not end in an admission, for whatever reason."},
     [EB_C_DROPPED_LATE] = {"auth_dropped_late_total",
                            "Requests dropped because their budget had passed; the client is gone."},
-    [EB_C_DROPPED_FULL] = {"auth_dropped_queue_full_total",
-                           "Requests dropped, oldest first, because the queue was full."},
+    [EB_C_DROPPED_FULL] =
+        {"auth_dropped_queue_full_total",
+         "Requests dropped because too many waited: for a worker (oldest first), or for an answer."},
     [EB_C_PERM_RELOADS] = {"auth_permissions_reloads_total", "Permissions documents taken into force."},
     [EB_C_PERM_FAILURES] = {"auth_permissions_reload_failures_total",
                             "Permissions documents refused; the old one stays in force."},
@@ -28,7 +29,8 @@ static const struct {
     [EB_C_LINK_LOST] = {"auth_nats_link_lost_total", "Times that a link to NATS was lost."},
     [EB_C_LINK_REBUILT] = {"auth_nats_link_rebuilt_total",
                            "Times that a link to NATS was closed for good and built anew."},
-    [EB_C_PARKED] = {"auth_parked_total", "Requests that waited for a key of the provider."},
+    [EB_C_PARKED] = {"auth_parked_total",
+                     "Times that a request waited for a key, a ServiceAccount or a TokenReview."},
     [EB_C_PUBLISH_FAILURES] = {"auth_answer_failures_total", "Answers that could not be handed to NATS."},
 };
 

@@ -12,7 +12,7 @@ enum { BATCH = 64 };
 
 struct place {
     void *job;
-    const void *key;
+    struct eb_park_key key;
     int64_t until_ns;
     uint64_t turn; /* of its adding */
 };
@@ -85,22 +85,22 @@ enum eb_rc eb_park_start(size_t room, eb_park_fn resume, void *ctx, struct eb_pa
     return EB_OK;
 }
 
-bool eb_park_add(struct eb_park *p, void *job, const void *key, int64_t until_ns) {
+bool eb_park_add(struct eb_park *p, void *job, const struct eb_park_key *key, int64_t until_ns) {
     EB_LOCKED(&p->mutex);
     if (p->stopping || p->n == p->room)
         return false;
-    p->places[p->n++] = (struct place){job, key, until_ns, p->turns++};
+    p->places[p->n++] = (struct place){job, key ? *key : (struct eb_park_key){0}, until_ns, p->turns++};
     (void)pthread_cond_signal(&p->wake);
     return true;
 }
 
 /* Up to BATCH jobs of key that were added before that turn. */
-static size_t take_some(struct eb_park *p, const void *key, uint64_t before, void *to[BATCH]) {
+static size_t take_some(struct eb_park *p, const struct eb_park_key *key, uint64_t before, void *to[BATCH]) {
     EB_LOCKED(&p->mutex);
     size_t taken = 0;
     for (size_t i = 0; i < p->n && taken < BATCH;) {
         const struct place *at = &p->places[i];
-        if ((key && at->key != key) || at->turn >= before) {
+        if ((key && (at->key.whose != key->whose || at->key.number != key->number)) || at->turn >= before) {
             i++;
             continue;
         }
@@ -115,7 +115,7 @@ static uint64_t turns_so_far(struct eb_park *p) {
     return p->turns;
 }
 
-void eb_park_release(struct eb_park *p, const void *key) {
+void eb_park_release(struct eb_park *p, const struct eb_park_key *key) {
     /* A job that is handed back and comes again at once waits for the next release. */
     uint64_t before = turns_so_far(p);
     void *jobs[BATCH];
@@ -126,7 +126,7 @@ void eb_park_release(struct eb_park *p, const void *key) {
     }
 }
 
-bool eb_park_add_for(struct eb_park *p, void *job, const void *key, int64_t until_ns,
+bool eb_park_add_for(struct eb_park *p, void *job, const struct eb_park_key *key, int64_t until_ns,
                      eb_park_coming_fn coming, void *ctx) {
     if (!eb_park_add(p, job, key, until_ns))
         return false;

@@ -52,9 +52,9 @@ static bool on_query(void *ctx, struct eb_str subject, struct eb_buf *to) {
     return eb_micro_answer(&s->micro, subject, to);
 }
 
-static void on_source(void *ctx, struct eb_source *source) {
+static void on_source(void *ctx, struct eb_source *source, uint64_t number) {
     struct eb_service *s = ctx;
-    eb_park_release(s->park, source);
+    eb_park_release(s->park, &(struct eb_park_key){source, number});
 }
 
 static void more_metrics(void *ctx, struct eb_buf *to) {

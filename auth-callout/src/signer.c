@@ -155,14 +155,23 @@ static void check_account(const struct eb_signer *s, size_t at, const char *path
         eb_findings_add(f, EB_ERROR, NULL, 0, path,
                         "place clients into other accounts than the one that callouts are asked in",
                         "the callout account: who subscribes there sees what others log in with");
-    for (size_t i = 0; i < at; i++) {
+    for (size_t i = 0; i < s->accounts_n; i++) {
         const struct eb_signer_account *b = &s->accounts[i];
-        if (strcmp(a->id, b->id) == 0 || strcmp(key, eb_nkey_public(b->key)) == 0)
+        bool same_id = strcmp(a->id, b->id) == 0, same_key = strcmp(key, eb_nkey_public(b->key)) == 0;
+        if (i < at && (same_id || same_key)) /* a pair is told once */
             eb_findings_add(f, EB_ERROR, NULL, 0, path, "give every account its own id and seed",
-                            "the same %s as accounts.%s", strcmp(a->id, b->id) == 0 ? "id" : "seed", b->name);
-        if (!own && strcmp(key, b->id) == 0)
+                            "the same %s as accounts.%s", same_id ? "id" : "seed", b->name);
+        if (i != at && !own && !same_key && strcmp(key, b->id) == 0)
             eb_findings_add(f, EB_ERROR, NULL, 0, path, "give the seed of this account",
                             "the seed is that of accounts.%s", b->name);
+    }
+}
+
+static void check_accounts(const struct eb_signer *s, struct eb_findings *f) {
+    for (size_t i = 0; i < s->accounts_n; i++) {
+        eb_auto_buf struct eb_buf path = {0};
+        eb_buf_printf(&path, "accounts.%s", s->accounts[i].name);
+        check_account(s, i, eb_buf_ok(&path) ? path.p : "accounts", f);
     }
 }
 
@@ -193,11 +202,12 @@ static void load_account(struct eb_signer *s, const struct eb_account_config *fr
         *a = (struct eb_signer_account){.name = eb_str_dup(eb_str(from->name)), .scoped = from->scoped};
         memcpy(a->id, from->id, EB_NKEY_PUBLIC_LEN);
         a->key = EB_TAKE(keys.v[0]);
-        s->accounts_n++;
-        if (!a->name)
+        if (a->name) {
+            s->accounts_n++;
+        } else {
+            eb_nkey_free(EB_TAKE(a->key));
             eb_findings_add(f, EB_ERROR, NULL, 0, where, NULL, "out of memory");
-        else
-            check_account(s, s->accounts_n - 1, where, f);
+        }
         if (a->scoped)
             eb_findings_add(f, EB_WARNING, NULL, 0, where,
                             "look at the template of the signing key: `eventbus operator show` prints it",
@@ -251,6 +261,7 @@ enum eb_rc eb_signer_load(const struct eb_config *c, struct eb_signer **ret, str
         load_account(s, &c->accounts[i], findings);
     if (!s->accounts)
         return EB_E_NOMEM;
+    check_accounts(s, findings); /* all are there: which comes first does not matter */
     if (s->accounts_n)
         check_all_named(s, c, findings);
     if (findings->errors != errors || s->issuers.n == 0)

@@ -3,10 +3,13 @@
 #include "issuer.h"
 #include "log.h"
 
-static void note_end(void *ctx) {
+static void on_ask(void *ctx, uint64_t number) {
     struct eb_source *s = ctx;
-    atomic_fetch_add(&s->ended, 1);
-    s->all->done(s->all->ctx, s);
+    s->all->done(s->all->ctx, s, number);
+}
+
+static void on_keys(void *ctx) {
+    on_ask(ctx, EB_SOURCE_KEYS);
 }
 
 struct eb_sources *eb_sources_new(const struct eb_config *c) {
@@ -36,9 +39,9 @@ enum eb_rc eb_sources_start(struct eb_sources *all, eb_source_fn done, void *ctx
     all->ctx = ctx;
     for (size_t i = 0; i < all->n; i++) {
         struct eb_source *s = &all->v[i];
-        enum eb_rc rc = eb_keysource_start(s->config, &s->stats, note_end, s, &s->keys, reterr);
+        enum eb_rc rc = eb_keysource_start(s->config, &s->stats, on_keys, s, &s->keys, reterr);
         if (rc == EB_OK && s->config->kind == EB_ISSUER_KUBERNETES)
-            rc = eb_kube_start(s->config, note_end, s, &s->kube, reterr);
+            rc = eb_kube_start(s->config, on_ask, s, &s->kube, reterr);
         if (rc != EB_OK) {
             eb_err_prefix(reterr, "issuer %s", eb_issuer_label(s->config));
             return rc;
@@ -48,11 +51,15 @@ enum eb_rc eb_sources_start(struct eb_sources *all, eb_source_fn done, void *ctx
 }
 
 void eb_sources_stop(struct eb_sources *all) {
+    /* A transfer under way may take up to a second to end: all end at the same time. */
+    for (size_t i = 0; all && i < all->n; i++) {
+        eb_keysource_leave(all->v[i].keys);
+        eb_kube_leave(all->v[i].kube);
+    }
     for (size_t i = 0; all && i < all->n; i++) {
         struct eb_source *s = &all->v[i];
         eb_keysource_stop(s->keys);
-        if (s->kube)
-            eb_kube_stop(s->kube);
+        eb_kube_stop(s->kube);
         s->keys = NULL;
         s->kube = NULL;
     }
@@ -94,12 +101,20 @@ void eb_sources_json(const struct eb_sources *all, struct eb_buf *to) {
     eb_buf_z(to, "\"keys\":{");
     for (size_t i = 0; i < all->n; i++) {
         const struct eb_source *s = &all->v[i];
-        size_t keys = 0;
-        int64_t age_s = -1;
+        struct eb_key_status now = {.age_s = -1};
         if (s->keys)
-            eb_keysource_status(s->keys, &keys, &age_s);
-        eb_buf_printf(to, "%s\"%s\":{\"status\":\"%s\",\"keys\":%zu,\"age_s\":%lld}", i ? "," : "",
-                      eb_issuer_label(s->config), keys ? "ok" : "unavailable", keys, (long long)age_s);
+            eb_keysource_status(s->keys, &now);
+        eb_buf_printf(to, "%s\"%s\":{\"status\":\"%s\",\"keys\":%zu,\"age_s\":%lld", i ? "," : "",
+                      eb_issuer_label(s->config),
+                      now.keys == 0 ? "unavailable"
+                      : now.failing ? "stale"
+                                    : "ok",
+                      now.keys, (long long)now.age_s);
+        if (now.failing) {
+            eb_buf_printf(to, ",\"failing_s\":%lld,\"trouble\":", (long long)now.failing_s);
+            eb_buf_json_str(to, eb_str(now.trouble), 0);
+        }
+        eb_buf_ch(to, '}');
     }
     eb_buf_ch(to, '}');
     if (!has_kube(all))
@@ -135,7 +150,21 @@ static void sample(struct eb_buf *to, const char *name, const struct eb_source *
     eb_buf_printf(to, "%s{issuer=\"%s\"} %lld\n", name, eb_issuer_label(s->config), v);
 }
 
-enum key_row { KEYS, FETCHED, FETCHES, FAILURES };
+static void by_reason(struct eb_buf *to, const char *name, const struct eb_source *s, const char *reason,
+                      uint64_t v) {
+    eb_buf_printf(to, "%s{issuer=\"%s\",reason=\"%s\"} %llu\n", name, eb_issuer_label(s->config), reason,
+                  (unsigned long long)v);
+}
+
+enum key_row { KEYS, FETCHED, FETCHES, FAILURES, FAILING };
+
+static long long failing_s(const struct eb_source *s) {
+    struct eb_key_status now;
+    if (!s->keys)
+        return -1;
+    eb_keysource_status(s->keys, &now);
+    return now.failing ? (long long)now.failing_s : -1;
+}
 
 static long long key_value(const struct eb_source *s, enum key_row row) {
     switch (row) {
@@ -143,6 +172,7 @@ static long long key_value(const struct eb_source *s, enum key_row row) {
     case FETCHED: return (long long)atomic_load(&s->stats.fetched);
     case FETCHES: return (long long)atomic_load(&s->stats.fetches);
     case FAILURES: return (long long)atomic_load(&s->stats.failures);
+    case FAILING: return failing_s(s);
     }
     return 0;
 }
@@ -150,6 +180,7 @@ static long long key_value(const struct eb_source *s, enum key_row row) {
 enum kube_row {
     ACCOUNTS,
     ACCOUNT_BYTES,
+    BY_NAME_ONLY,
     LISTED,
     WATCHING,
     AGE,
@@ -164,6 +195,7 @@ static long long kube_value(const struct eb_kube_status *k, enum kube_row row) {
     switch (row) {
     case ACCOUNTS: return (long long)k->accounts;
     case ACCOUNT_BYTES: return (long long)k->bytes;
+    case BY_NAME_ONLY: return (long long)k->cut;
     case LISTED: return k->listed;
     case WATCHING: return k->watching;
     case AGE: return (long long)k->age_s;
@@ -186,10 +218,15 @@ static const struct {
         [FETCHES] = {"auth_issuer_key_fetches_total", "Fetches of the issuer's key set.", "counter"},
         [FAILURES] = {"auth_issuer_key_fetch_failures_total",
                       "Fetches of the issuer's key set that failed; the old one stays in use.", "counter"},
+        [FAILING] = {"auth_issuer_keys_failing_seconds",
+                     "Since when every fetch of the issuer's key set failed; -1 where the last was good.",
+                     "gauge"},
 },
   kube_rows[] = {
       [ACCOUNTS] = {"auth_kubernetes_serviceaccounts", "ServiceAccounts known.", "gauge"},
       [ACCOUNT_BYTES] = {"auth_kubernetes_serviceaccount_bytes", "Memory that they take.", "gauge"},
+      [BY_NAME_ONLY] = {"auth_kubernetes_serviceaccounts_by_name_only",
+                        "Of these, without room for their annotations.", "gauge"},
       [LISTED] = {"auth_kubernetes_listed", "1 once a whole list was taken.", "gauge"},
       [WATCHING] = {"auth_kubernetes_watching", "1 while changes arrive as they happen.", "gauge"},
       [AGE] = {"auth_kubernetes_age_seconds",
@@ -213,7 +250,10 @@ static void kube_metrics(const struct eb_sources *all, struct eb_buf *to) {
             sample(to, kube_rows[row].name, &all->v[i], kube_value(&now, (enum kube_row)row));
         }
     }
-    static const char drops[] = "auth_kubernetes_annotation_drops_total";
+    static const char drops[] = "auth_kubernetes_annotation_drops_total",
+                      skips[] = "auth_kubernetes_serviceaccounts_skipped_total";
+    static const char *const skip_reasons[EB_KUBE_SKIPS] = {
+        [EB_KUBE_SKIP_UNREADABLE] = "unreadable", [EB_KUBE_SKIP_NO_ROOM] = "no_room"};
     head(to, drops, "Items of annotations that were dropped, by reason.", "counter");
     for (size_t i = 0; i < all->n; i++) {
         struct eb_kube_status now;
@@ -221,9 +261,16 @@ static void kube_metrics(const struct eb_sources *all, struct eb_buf *to) {
             continue;
         eb_kube_status(all->v[i].kube, &now);
         for (size_t d = 0; d < EB_KUBE_DROPS; d++)
-            eb_buf_printf(to, "%s{issuer=\"%s\",reason=\"%s\"} %llu\n", drops,
-                          eb_issuer_label(all->v[i].config), eb_kube_drop_name((enum eb_kube_drop)d),
-                          (unsigned long long)now.drops[d]);
+            by_reason(to, drops, &all->v[i], eb_kube_drop_name((enum eb_kube_drop)d), now.drops[d]);
+    }
+    head(to, skips, "ServiceAccounts that were left out, once a list or event, by reason.", "counter");
+    for (size_t i = 0; i < all->n; i++) {
+        struct eb_kube_status now;
+        if (!all->v[i].kube)
+            continue;
+        eb_kube_status(all->v[i].kube, &now);
+        for (size_t r = 0; r < EB_KUBE_SKIPS; r++)
+            by_reason(to, skips, &all->v[i], skip_reasons[r], now.skips[r]);
     }
 }
 

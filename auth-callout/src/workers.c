@@ -48,15 +48,17 @@ void eb_workers_submit(struct eb_workers *w, struct eb_job *job) {
     eb_job_free(opt->jobs, dropped);
 }
 
-/* False once something ended at the source after the request looked. */
+/* Asked again once the request is parked: what ended after it looked wakes nobody any more. */
 static bool still_to_come(void *ctx) {
     const struct eb_wait *w = ctx;
-    return atomic_load(&w->source->ended) == w->since;
+    return w->number == EB_SOURCE_KEYS ? eb_keysource_fetching(w->source->keys)
+                                       : eb_kube_asking(w->source->kube, &w->ticket);
 }
 
 /* True where the job was taken by the park. */
 static bool try_park(const struct eb_workers_options *opt, struct eb_job *job, struct eb_wait *wait) {
-    if (!eb_park_add_for(opt->park, job, wait->source, wait->until_ns, still_to_come, wait))
+    struct eb_park_key key = {wait->source, wait->number};
+    if (!eb_park_add_for(opt->park, job, &key, wait->until_ns, still_to_come, wait))
         return false;
     eb_count(EB_C_PARKED);
     return true;
@@ -81,8 +83,7 @@ static void run_job(struct worker *w, struct eb_job *job, struct eb_callout_scra
     if (outcome == EB_PARK) {
         if (try_park(opt, job, &wait))
             return;
-        in.no_wait = true;
-        outcome = eb_callout_run(opt->callout, &in, scratch, reply, &wait);
+        eb_callout_note_drop(EB_C_DROPPED_FULL); /* no room to wait: the client will try again */
     }
     if (outcome == EB_ANSWER &&
         !opt->send(opt->ctx, job->link, natsMsg_GetReply(job->msg), eb_buf_get(reply))) {

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -88,12 +89,11 @@ static int sync_folder(const char *path) {
 
 enum eb_rc eb_file_write(const char *path, struct eb_str bytes, mode_t mode, struct eb_err *reterr) {
     eb_auto_buf struct eb_buf temp = {0};
-    eb_buf_printf(&temp, "%s.new-%ld", path, (long)getpid());
+    /* Process ids come again, in a container at each start, and are the same in two containers on one
+     * volume: neither what was left behind nor another's file at work may be met. */
+    eb_buf_printf(&temp, "%s.new-%ld-%08lx", path, (long)getpid(), (unsigned long)randombytes_random());
     if (!eb_buf_ok(&temp))
         return EB_FAIL(reterr, EB_E_NOMEM, "%s: out of memory", path);
-    /* Process ids come again, in a container at each start: what one that was killed left behind must not
-     * stop this one. */
-    (void)unlink(temp.p);
     eb_auto_fd int fd = open(temp.p, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
     if (fd < 0)
         return EB_FAIL(reterr, EB_E_IO, "%s: cannot be written: %s", temp.p, strerror(errno));

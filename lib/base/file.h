@@ -18,10 +18,10 @@ EB_MUSTCHECK enum eb_rc eb_file_read(const char *path, size_t max, struct eb_buf
 EB_MUSTCHECK enum eb_rc eb_file_read_own(const char *path, size_t max, struct eb_buf *b, mode_t *ret_mode,
                                          struct eb_err *reterr);
 /*
- * Writes bytes to a new file beside path, syncs and renames it, so that path holds the old bytes or all of
- * the new ones; then syncs the folder (one that may not be read is left to the kernel), so that after EB_OK
- * the new ones outlast a loss of power. mode as given, whatever the umask. EB_E_IO after the rename says that
- * the new ones are there.
+ * Writes bytes to a new file beside path (path.new-<pid>-<random>), syncs and renames it, so that path holds
+ * the old bytes or all of the new ones; then syncs the folder (one that may not be read is left to the
+ * kernel), so that after EB_OK the new ones outlast a loss of power. mode as given, whatever the umask.
+ * EB_E_IO after the rename says that the new ones are there.
  */
 EB_MUSTCHECK enum eb_rc eb_file_write(const char *path, struct eb_str bytes, mode_t mode,
                                       struct eb_err *reterr);

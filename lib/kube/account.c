@@ -108,24 +108,40 @@ static struct record *make(const struct fields *f, struct eb_str token, struct e
     return r;
 }
 
-enum eb_rc eb_kube_account_read(const json_t *object, const struct eb_kube_rules *rules,
-                                struct eb_kube_account **ret, struct eb_err *reterr) {
-    struct fields f = {.ns = EB_STR_NONE};
+static enum eb_rc build(const struct fields *f, const struct eb_kube_rules *rules, bool by_name_only,
+                        struct eb_kube_account **ret, struct eb_err *reterr) {
     eb_auto_buf struct eb_buf grants = {0}, token = {0};
     struct eb_kube_form form = {0};
     struct eb_kube_drops drops = {0};
-    enum eb_rc rc = read_fields(object, &f, reterr);
-    if (rc == EB_OK)
-        rc = eb_kube_grants_write(rules, f.ns, f.name, f.pub, f.sub, &grants, &form, &drops, reterr);
+    enum eb_rc rc =
+        eb_kube_grants_write(rules, f->ns, f->name, f->pub, f->sub, &grants, &form, &drops, reterr);
     if (rc != EB_OK)
         return rc;
-    eb_kube_token_of(&token, f.ns, f.name);
+    if (by_name_only) {
+        drops = (struct eb_kube_drops){.total = 1, .sample = "all of them (too_large)"};
+        drops.by_reason[EB_KUBE_DROP_TOO_LARGE] = 1;
+    }
+    eb_kube_token_of(&token, f->ns, f->name);
     struct record *r =
-        eb_buf_ok(&token) ? make(&f, eb_buf_get(&token), eb_buf_get(&grants), &form, &drops) : NULL;
+        eb_buf_ok(&token) ? make(f, eb_buf_get(&token), eb_buf_get(&grants), &form, &drops) : NULL;
     if (!r)
         return EB_FAIL(reterr, EB_E_NOMEM, "out of memory");
+    r->a.by_name_only = by_name_only;
     *ret = &r->a;
     return EB_OK;
+}
+
+enum eb_rc eb_kube_account_read(const json_t *object, const struct eb_kube_rules *rules,
+                                struct eb_kube_account **ret, struct eb_err *reterr) {
+    struct fields f = {.ns = EB_STR_NONE};
+    enum eb_rc rc = read_fields(object, &f, reterr);
+    return rc == EB_OK ? build(&f, rules, false, ret, reterr) : rc;
+}
+
+enum eb_rc eb_kube_account_by_name(const struct eb_kube_account *a, const struct eb_kube_rules *rules,
+                                   struct eb_kube_account **ret, struct eb_err *reterr) {
+    const struct fields f = {.ns = a->ns, .name = a->name, .uid = a->uid, .account = a->account};
+    return build(&f, rules, true, ret, reterr);
 }
 
 struct eb_kube_account *eb_kube_account_ref(struct eb_kube_account *a) {
@@ -143,7 +159,8 @@ void eb_kube_account_unref(struct eb_kube_account *a) {
 bool eb_kube_account_same(const struct eb_kube_account *a, const struct eb_kube_account *b) {
     bool drops = (a->drops == NULL) == (b->drops == NULL) &&
                  (!a->drops || memcmp(a->drops, b->drops, sizeof *a->drops) == 0);
-    return drops && eb_str_eq(a->ns, b->ns) && eb_str_eq(a->name, b->name) && eb_str_eq(a->uid, b->uid) &&
+    return drops && a->by_name_only == b->by_name_only && eb_str_eq(a->ns, b->ns) &&
+           eb_str_eq(a->name, b->name) && eb_str_eq(a->uid, b->uid) &&
            (a->account.p == NULL) == (b->account.p == NULL) && eb_str_eq(a->account, b->account) &&
            eb_str_eq(a->grants_json, b->grants_json) && eb_str_eq(a->grants_mqtt_json, b->grants_mqtt_json);
 }

@@ -21,6 +21,7 @@ struct eb_kube_account {
     struct eb_str token;                         /* `<ns>_<name>`, dots as `_`: fit for the user JWT's name */
     struct eb_str grants_json, grants_mqtt_json; /* see struct eb_kube_form; never empty */
     const struct eb_kube_drops *drops;           /* NULL where nothing was dropped */
+    bool by_name_only; /* made by eb_kube_account_by_name: nothing of the annotations is granted */
 };
 
 /*
@@ -31,6 +32,13 @@ struct eb_kube_account {
  */
 EB_MUSTCHECK enum eb_rc eb_kube_account_read(const json_t *object, const struct eb_kube_rules *rules,
                                              struct eb_kube_account **ret, struct eb_err *reterr);
+/*
+ * The same ServiceAccount with what its name alone grants, in *ret: a small record for one whose annotations
+ * are not kept. Its drops say so (EB_KUBE_DROP_TOO_LARGE). rules as those that a was read with. EB_E_NOMEM.
+ */
+EB_MUSTCHECK enum eb_rc eb_kube_account_by_name(const struct eb_kube_account *a,
+                                                const struct eb_kube_rules *rules,
+                                                struct eb_kube_account **ret, struct eb_err *reterr);
 struct eb_kube_account *eb_kube_account_ref(struct eb_kube_account *a);
 void eb_kube_account_unref(struct eb_kube_account *a);
 EB_DEFINE_CLEANUP(struct eb_kube_account, eb_kube_account_unref);

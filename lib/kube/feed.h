@@ -30,6 +30,10 @@ typedef enum eb_rc (*eb_kube_item_fn)(void *ctx, const json_t *object, struct eb
 struct eb_kube_page;
 EB_MUSTCHECK enum eb_rc eb_kube_page_new(eb_kube_item_fn fn, void *ctx, struct eb_kube_page **ret,
                                          struct eb_err *reterr);
+/* Told of each item that is passed over because it is no JSON that is taken; ns and name as
+ * eb_kube_object_guess finds them, borrowed for the call. Set before the first byte; ctx is the page's. */
+typedef void (*eb_kube_skip_fn)(void *ctx, struct eb_str ns, struct eb_str name);
+void eb_kube_page_on_skip(struct eb_kube_page *p, eb_kube_skip_fn fn);
 void eb_kube_page_free(struct eb_kube_page *p);
 EB_DEFINE_CLEANUP(struct eb_kube_page, eb_kube_page_free);
 /* Takes the next bytes. EB_E_MALFORMED, EB_E_TOO_LARGE, EB_E_NOMEM, or what fn returned; every later call
@@ -72,10 +76,12 @@ EB_DEFINE_CLEANUP(struct eb_kube_watch, eb_kube_watch_free);
 /*
  * Takes the next bytes and gives each whole line's event to fn. EB_E_MALFORMED (no event, or of an unknown
  * type, or without a resourceVersion), EB_E_TOO_LARGE, EB_E_NOMEM, or what fn returned: the reader lists
- * anew. Every later call fails with the same code. A last line without its end is no event: the stream was
- * cut.
+ * anew. Every later call fails with the same code. A last line without its end is no event: see
+ * eb_kube_watch_is_cut.
  */
 EB_MUSTCHECK enum eb_rc eb_kube_watch_feed(struct eb_kube_watch *w, struct eb_str bytes,
                                            struct eb_err *reterr);
+/* True where the bytes so far end within a line: at the end of the stream, it was cut there. */
+bool eb_kube_watch_is_cut(const struct eb_kube_watch *w);
 
 #endif

@@ -22,6 +22,7 @@ enum at {
 
 struct eb_kube_page {
     eb_kube_item_fn fn;
+    eb_kube_skip_fn on_skip; /* NULL: nobody wants to know */
     void *ctx;
     enum eb_rc rc; /* of the first failure */
     enum at at;
@@ -42,6 +43,10 @@ enum eb_rc eb_kube_page_new(eb_kube_item_fn fn, void *ctx, struct eb_kube_page *
     p->ctx = ctx;
     *ret = p;
     return EB_OK;
+}
+
+void eb_kube_page_on_skip(struct eb_kube_page *p, eb_kube_skip_fn fn) {
+    p->on_skip = fn;
 }
 
 void eb_kube_page_free(struct eb_kube_page *p) {
@@ -104,11 +109,17 @@ static enum eb_rc take_frame(struct eb_kube_page *p, char c, struct eb_err *rete
 static enum eb_rc give_item(struct eb_kube_page *p, struct eb_err *reterr) {
     EB_CLEANUP(json_decrefp) json_t *object = NULL;
     enum eb_rc rc = eb_kube_object_parse(&p->item, &object, NULL);
-    eb_kube_object_reset(&p->item);
     if (rc == EB_E_MALFORMED) {
+        struct eb_str ns, name;
         p->skipped++;
-        return EB_OK;
+        eb_kube_object_guess(eb_buf_get(&p->item), &ns, &name);
+        if (p->on_skip)
+            p->on_skip(p->ctx, ns, name);
+        rc = EB_OK;
     }
+    eb_kube_object_reset(&p->item);
+    if (!object && rc == EB_OK)
+        return EB_OK;
     if (rc != EB_OK)
         return EB_FAIL(reterr, rc, "an item of the list cannot be read: %s", eb_rc_name(rc));
     p->items++;

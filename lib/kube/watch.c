@@ -92,3 +92,7 @@ enum eb_rc eb_kube_watch_feed(struct eb_kube_watch *w, struct eb_str bytes, stru
     }
     return w->rc;
 }
+
+bool eb_kube_watch_is_cut(const struct eb_kube_watch *w) {
+    return eb_str_trim(eb_buf_get(&w->line)).n > 0;
+}

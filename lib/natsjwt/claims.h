@@ -97,9 +97,17 @@ struct eb_account_new {
 EB_MUSTCHECK enum eb_rc eb_account_write(struct eb_buf *to, const struct eb_account_new *a, eb_sign_fn sign,
                                          void *ctx);
 /* What was read, with the accounts added to its allowed ones and a new iat, all else as it was, members
- * unknown here too. */
+ * unknown here too. EB_E_INVALID where it has no authorization, or allows `*`, beside which nothing may
+ * stand. */
 EB_MUSTCHECK enum eb_rc eb_account_allow(struct eb_buf *to, const struct eb_account_claims *a,
                                          struct eb_str issuer, const struct eb_str *accounts,
                                          size_t accounts_n, int64_t iat, eb_sign_fn sign, void *ctx);
+/* The same with a plain signing key added. */
+EB_MUSTCHECK enum eb_rc eb_account_add_key(struct eb_buf *to, const struct eb_account_claims *a,
+                                           struct eb_str issuer, struct eb_str key, int64_t iat,
+                                           eb_sign_fn sign, void *ctx);
+/* A user's JWT with another issuer, a key of its account, and a new iat, all else as it was. */
+EB_MUSTCHECK enum eb_rc eb_user_sign_again(struct eb_buf *to, const struct eb_user_jwt *u,
+                                           struct eb_str issuer, int64_t iat, eb_sign_fn sign, void *ctx);
 
 #endif

@@ -112,31 +112,67 @@ enum eb_rc eb_account_write(struct eb_buf *to, const struct eb_account_new *a, e
     return eb_buf_ok(&nats) ? eb_natsjwt_write(to, &std, eb_buf_get(&nats), sign, ctx) : EB_E_NOMEM;
 }
 
+/* A list of texts in obj, made where it is not there. NULL when out of memory. */
+static json_t *list_in(json_t *obj, const char *key) {
+    json_t *list = json_object_get(obj, key);
+    if (json_is_array(list))
+        return list;
+    list = json_array();
+    return json_object_set_new(obj, key, list) < 0 ? NULL : list;
+}
+
+static bool append(json_t *list, struct eb_str text) {
+    return list && json_array_append_new(list, json_stringn(text.p, text.n)) == 0;
+}
+
+static enum eb_rc write_again(struct eb_buf *to, const struct eb_natsjwt *old, struct eb_str name,
+                              struct eb_str issuer, int64_t iat, const json_t *nats, eb_sign_fn sign,
+                              void *ctx) {
+    eb_auto_free char *text = json_dumps(nats, JSON_COMPACT);
+    if (!text)
+        return EB_E_NOMEM;
+    const struct eb_natsjwt_std std = {.aud = old->aud,
+                                       .iss = issuer,
+                                       .sub = old->sub,
+                                       .name = name,
+                                       .iat = iat,
+                                       .exp = old->exp,
+                                       .nbf = old->nbf};
+    return eb_natsjwt_write(to, &std, eb_str(text), sign, ctx);
+}
+
 enum eb_rc eb_account_allow(struct eb_buf *to, const struct eb_account_claims *a, struct eb_str issuer,
                             const struct eb_str *accounts, size_t accounts_n, int64_t iat, eb_sign_fn sign,
                             void *ctx) {
     eb_auto_json json_t *nats = json_deep_copy(a->jwt.nats);
     json_t *auth = json_object_get(nats, "authorization");
-    json_t *list = json_object_get(auth, "allowed_accounts");
     if (!json_is_object(auth))
         return EB_E_INVALID;
-    if (!json_is_array(list)) {
-        list = json_array();
-        if (json_object_set_new(auth, "allowed_accounts", list) < 0)
-            return EB_E_NOMEM;
-    }
+    json_t *list = list_in(auth, "allowed_accounts");
+    for (size_t i = 0; i < json_array_size(list); i++)
+        if (accounts_n && strcmp(json_string_value(json_array_get(list, i)), "*") == 0)
+            return EB_E_INVALID;
     for (size_t i = 0; i < accounts_n; i++)
-        if (json_array_append_new(list, json_stringn(accounts[i].p, accounts[i].n)) < 0)
+        if (!append(list, accounts[i]))
             return EB_E_NOMEM;
-    eb_auto_free char *text = json_dumps(nats, JSON_COMPACT);
-    if (!text)
+    return write_again(to, &a->jwt, a->name, issuer, iat, nats, sign, ctx);
+}
+
+enum eb_rc eb_account_add_key(struct eb_buf *to, const struct eb_account_claims *a, struct eb_str issuer,
+                              struct eb_str key, int64_t iat, eb_sign_fn sign, void *ctx) {
+    eb_auto_json json_t *nats = json_deep_copy(a->jwt.nats);
+    if (!append(list_in(nats, "signing_keys"), key))
         return EB_E_NOMEM;
-    const struct eb_natsjwt_std std = {.aud = a->jwt.aud,
-                                       .iss = issuer,
-                                       .sub = a->jwt.sub,
-                                       .name = a->name,
-                                       .iat = iat,
-                                       .exp = a->jwt.exp,
-                                       .nbf = a->jwt.nbf};
-    return eb_natsjwt_write(to, &std, eb_str(text), sign, ctx);
+    return write_again(to, &a->jwt, a->name, issuer, iat, nats, sign, ctx);
+}
+
+enum eb_rc eb_user_sign_again(struct eb_buf *to, const struct eb_user_jwt *u, struct eb_str issuer,
+                              int64_t iat, eb_sign_fn sign, void *ctx) {
+    eb_auto_json json_t *nats = json_deep_copy(u->jwt.nats);
+    bool own = eb_str_eq(issuer, u->account);
+    if (own)
+        (void)json_object_del(nats, "issuer_account");
+    else if (json_object_set_new(nats, "issuer_account", json_stringn(u->account.p, u->account.n)) < 0)
+        return EB_E_NOMEM;
+    return write_again(to, &u->jwt, u->name, issuer, iat, nats, sign, ctx);
 }

@@ -76,7 +76,7 @@ static void check_name(struct eb_load *l) {
         eb_load_report(l, EB_ERROR, l->draft.entry_line, NULL, "use letters, digits, `-` and `_`", "%s", bad);
 }
 
-static bool account_chars_ok(struct eb_str a) {
+bool eb_policy_account_ok(struct eb_str a) {
     for (size_t i = 0; i < a.n; i++) {
         char c = a.p[i];
         if (!((c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' ||
@@ -101,7 +101,7 @@ static void check_account(struct eb_load *l, struct eb_str a) {
         return;
     bool internal_nkey = d->method == EB_POLICY_NKEY && d->internal;
     char quoted[100];
-    if (!account_chars_ok(a))
+    if (!eb_policy_account_ok(a))
         report(l, EB_F_ACCOUNT, "use up to 128 letters, digits, `-` and `_`", "not the name of an account");
     else if (eb_str_eqz(a, "AUTH"))
         report(l, EB_F_ACCOUNT, "name a data account",

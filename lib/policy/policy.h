@@ -43,6 +43,8 @@ void eb_policy_unref(struct eb_policy *p);
 EB_DEFINE_CLEANUP(struct eb_policy, eb_policy_unref);
 
 enum eb_policy_method { EB_POLICY_OAUTH2, EB_POLICY_MTLS, EB_POLICY_NKEY, EB_POLICY_NOAUTH };
+/* True where s may be the name of an account: letters, digits, `-` and `_`, at most 128. */
+bool eb_policy_account_ok(struct eb_str s);
 const char *eb_policy_method_name(enum eb_policy_method m);
 /* "nats", "mqtt", … for one of EB_CONN_*, "unknown" for anything else. */
 const char *eb_policy_conn_name(unsigned conn);

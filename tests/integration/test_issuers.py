@@ -250,7 +250,9 @@ def test_one_is_down(two):
         now = until(lambda: (m := two.site.metrics())['auth_issuer_key_fetch_failures_total{issuer="second"}'] >= 1 and m, "a failed fetch")
         assert set(now) == set(metrics), "every series from the start"
         assert now['auth_issuer_key_fetch_failures_total{issuer="jwks"}'] == 0
-        assert two.keys("second") == {"status": "unavailable", "keys": 0, "age_s": -1} and two.keys("jwks")["status"] == "ok"
+        second = two.keys("second")
+        assert (second["status"], second["keys"], second["age_s"]) == ("unavailable", 0, -1) and second["failing_s"] >= 0 and second["trouble"]
+        assert now['auth_issuer_keys_failing_seconds{issuer="second"}'] >= 0 > now['auth_issuer_keys_failing_seconds{issuer="jwks"}'] and two.keys("jwks")["status"] == "ok"
         assert two.site.http("/readyz")[0] == 200
         refused(two.site, token, "keys_unavailable")
         assert may(two.site, two.site.idp.token(), "test/x")

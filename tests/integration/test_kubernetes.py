@@ -4,6 +4,8 @@ Pages, 410 in both forms, answers that are errors, silence, look-ups, reviews. W
 """
 import contextlib
 import os
+import signal
+import socket
 import sys
 import threading
 import time
@@ -11,11 +13,12 @@ import uuid
 from pathlib import Path
 
 import pytest
+import yaml
 
 os.environ.setdefault("EB_KUBE_HOST", "127.42.0.1")
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "kube"))
 
-from bus import Bus, kubernetes  # noqa: E402
+from bus import HOST, Bus, kubernetes  # noqa: E402
 from harness import program  # noqa: E402
 from harness.kubeapi import KubeApi  # noqa: E402
 from harness.natsio import Refused  # noqa: E402
@@ -25,6 +28,7 @@ from harness.wait import PATIENCE, SLOW, until  # noqa: E402
 IN_FORCE = 1.0 * SLOW  # from a change to the first login that has it
 WATCHING, LISTS, LOOKUPS = "auth_kubernetes_watching", "auth_kubernetes_lists_total", "auth_kubernetes_lookups_total"
 API_FAILURES, AGE = "auth_kubernetes_api_failures_total", "auth_kubernetes_age_seconds"
+BY_NAME_ONLY, SKIPPED = "auth_kubernetes_serviceaccounts_by_name_only", "auth_kubernetes_serviceaccounts_skipped_total"
 REVIEWS, DROPS = "auth_kubernetes_reviews_total", "auth_kubernetes_annotation_drops_total"
 
 
@@ -365,6 +369,100 @@ def test_api_that_fails_is_tried_again(api, bus, ns, kind, code):
     assert bus.readiness()["kubernetes"]["kubernetes"]["trouble"] == ""
 
 
+HTML = b"<html><body>It works!</body></html>"
+
+
+@pytest.mark.parametrize("body", [HTML, b"", b"\n"], ids=["html", "nothing", "a blank line"])
+def test_watch_that_is_none(new_api, new_bus, body):
+    """Something answers 200 to the watch and says nothing of it: that is a failure, told once, and lists bring the changes meanwhile."""
+    api = new_api()
+    api.account("plant", "chiller", {"nats.io/allowed-pub-subjects": "old.a"})
+    api.fail("watch", 200, times=10_000, body=body)
+    bus = new_bus({"kubernetes": kubernetes(api)})
+    until(lambda: bus.total(API_FAILURES) >= 1, "a failure")
+    api.annotate("plant", "chiller", allowed_pub_subjects="new.a")
+    until(lambda: bus.total(API_FAILURES) >= 3 and bus.total(LISTS) >= 2, lambda: f"the list anew: {bus.readiness()}", timeout=30)
+    found = bus.readiness()["kubernetes"]["kubernetes"]
+    assert found["status"] == "stale" and "the watch ended" in found["trouble"] and not watching(bus)
+    assert can_publish(bus, api.token("plant", "chiller"), "new.a")
+    told = [line for line in bus.log.since(0) if "followed" in line["msg"]]
+    assert len(told) == 1 and told[0]["request"] == "watch" and "the watch ended" in told[0]["error"], told
+    assert api.count("watch") <= 8, "pauses grow"
+    api.faults.clear()
+    changes_arrive(bus, api, "plant", timeout=30)
+    until(lambda: watching(bus) and bus.readiness()["kubernetes"]["kubernetes"]["trouble"] == "", "all to be well")
+
+
+# --- hostile ServiceAccounts -----------------------------------------------------------------------------------------------
+def managed(depth):
+    fields = {}
+    for _ in range(depth):
+        fields = {"f:a": fields}
+    return [{"manager": "m", "operation": "Update", "apiVersion": "v1", "fieldsType": "FieldsV1", "fieldsV1": fields}]
+
+
+@pytest.mark.parametrize("depth", [40, 80])
+def test_deep_managed_fields_stop_nobody(api, bus, ns, new_bus, depth):
+    """Whoever may edit one account can nest its managedFields: neither the watch nor a list of all suffers, nor its own look-up."""
+    failures, lists = bus.total(API_FAILURES), bus.total(LISTS)
+    api.account(ns, "deep", {"nats.io/allowed-pub-subjects": "deep.a"}, managedFields=managed(depth))
+    changes_arrive(bus, api, ns)
+    assert can_publish(bus, api.token(ns, "deep"), "deep.a")
+    assert bus.total(API_FAILURES) == failures and bus.total(LISTS) == lists and bus.total(SKIPPED) == 0
+    fresh = new_bus({"kubernetes": kubernetes(api)})
+    assert can_publish(fresh, api.token(ns, "deep"), "deep.a") and can_publish(fresh, api.token(ns, "chiller"), f"{ns}.a")
+    assert fresh.total(LOOKUPS) == 0 and fresh.total(SKIPPED) == 0
+    api.delete_account(ns, "deep")
+
+
+def test_deep_managed_fields_in_a_look_up(blind, ns):
+    api, bus = blind
+    api.account(ns, "deep", {"nats.io/allowed-pub-subjects": "deep.a"}, managedFields=managed(200))
+    assert can_publish(bus, api.token(ns, "deep"), "deep.a")
+
+
+def test_unreadable_account_is_told_and_counted(new_api, new_bus):
+    api = new_api()
+    api.account("plant", "chiller")
+    api.account("evil", "odd", {"nats.io/allowed-pub-subjects": 7})
+    bus = new_bus({"kubernetes": kubernetes(api)})
+    assert can_publish(bus, api.token("plant", "chiller"), "plant.a")
+    assert bus.metrics()[SKIPPED + '{issuer="kubernetes",reason="unreadable"}'] == 1
+    told = bus.log.find(0, msg="a ServiceAccount is left out and gets nothing")
+    assert [(line["namespace"], line["serviceaccount"]) for line in told] == [("evil", "odd")] and "annotation" in told[0]["error"]
+
+
+def test_one_namespace_cannot_crowd_out_others(new_api, new_bus):
+    """80 accounts with the longest annotations there may be: little memory, what is over the share gets what its name grants."""
+    api = new_api(page_limit=50)
+    many = ",".join(f"t.{i:05d}." + "x" * 108 for i in range(2000))
+    for i in range(80):
+        api.account("evil", f"sa-{i:03d}", {"nats.io/allowed-sub-subjects": many})
+    api.account("plant", "chiller", {"nats.io/allowed-sub-subjects": many})
+    bus = new_bus({"kubernetes": kubernetes(api)})
+    assert bus.callout.rss() < (64 * SLOW) << 20
+    cut = bus.total(BY_NAME_ONLY)
+    assert 30 <= cut < 80 and bus.total("auth_kubernetes_serviceaccounts") == 81
+    with bus.client(api.token("evil", "sa-079")) as last, bus.client(api.token("plant", "chiller")) as good:
+        assert last.may_publish("evil.a") and not last.may_subscribe("t.00001." + "x" * 108)
+        assert good.may_subscribe("t.00001." + "x" * 108)
+    told = bus.log.find(0, msg="there is no room for the annotations of a ServiceAccount: it gets what is granted by its name")
+    assert 0 < len(told) <= 100, "bounded"
+    assert bus.metrics()[DROPS + '{issuer="kubernetes",reason="too_large"}'] == cut
+    os.kill(bus.callout.pid, signal.SIGHUP)
+    until(lambda: bus.total(LISTS) == 2, "the list anew", timeout=60)
+    assert bus.total(BY_NAME_ONLY) == cut and bus.metrics()[DROPS + '{issuer="kubernetes",reason="too_large"}'] == cut
+
+
+def test_log_of_a_busy_editor_is_bounded(api, bus, ns):
+    offset, before = bus.log.size(), sum(drops(bus).values())
+    for i in range(600):
+        api.annotate(ns, "chiller", allowed_pub_subjects=f"alarms.>,_INBOX.x{i}")
+    until(lambda: sum(drops(bus).values()) >= before + 600, "all to be counted")
+    told = [line for line in bus.log.since(offset) if line.get("serviceaccount") == "chiller" and "dropped" in line]
+    assert 0 < len(told) < 250, len(told)
+
+
 def test_token_is_read_again(api, bus, ns):
     failures, lists = bus.total(API_FAILURES), bus.total(LISTS)
     api.renew_service_token()  # the old one is worth nothing from now on
@@ -502,16 +600,39 @@ def test_account_that_is_not_there(blind, ns):
     until(lambda: refused_for(bus, token) is None, "the short memory to end", every=0.3)
 
 
-@pytest.mark.parametrize("code", [403, 429, 500, "close", 200])
+@pytest.mark.parametrize("code", [403, 500, "close", 200])
 def test_look_up_that_fails_refuses(blind, ns, code):
     api, bus = blind
     api.account(ns, "pump")
     token = api.token(ns, "pump")
-    times = 2 if code == "close" else 1  # curl itself tries a second time where a connection that was there ends
-    api.fail("get", code, times, body=b"nonsense" if code == 200 else None, retry_after=1 if code == 429 else None)
+    # what may pass is asked twice; curl itself tries a second time where a connection that was there ends
+    api.fail("get", code, {"close": 4, 500: 2}.get(code, 1), body=b"nonsense" if code == 200 else None)
     assert refused_for(bus, token) == "kubernetes_unavailable"
+    api.faults.clear()
+    api.fail("watch", 503, times=10_000)
     if code == "close":
         until(lambda: refused_for(bus, token) is None, "it to be asked again", every=0.3)
+
+
+def test_one_bad_moment_refuses_nobody(blind, ns):
+    api, bus = blind
+    for i, code in enumerate((500, 401, 503)):
+        api.account(ns, f"pump-{i}")
+        api.fail("get", code)
+        assert refused_for(bus, api.token(ns, f"pump-{i}")) is None
+
+
+def test_busy_api_drops(blind, ns):
+    """429 is overload: two refusals would make the client give up."""
+    api, bus = blind
+    api.account(ns, "pump")
+    dropped, offset = bus.total("auth_dropped_queue_full_total"), bus.log.size()
+    api.fail("get", 429, 10)
+    with contextlib.suppress(Refused), bus.client(api.token(ns, "pump")):
+        pass
+    until(lambda: bus.total("auth_dropped_queue_full_total") > dropped, "it to be dropped")
+    assert bus.log.find(offset, msg="refused") == []
+    api.faults.pop("get", None)
 
 
 def test_silent_look_up_holds_nobody(blind, ns):
@@ -564,7 +685,7 @@ def test_review_that_does_not_say_yes_refuses(reviewing, ns, code):
     user = good["status"]["user"] | {"username": f"system:serviceaccount:{ns}:pump"}
     spoilt = {"nonsense": b"[]", "other": good | {"status": good["status"] | {"user": user}},
               "audience": good | {"status": good["status"] | {"audiences": []}}, "false": good | {"status": good["status"] | {"authenticated": False}}}
-    api.fail("review", 201 if code in spoilt else code, times=2 if code == "close" else 1, body=spoilt.get(code))
+    api.fail("review", 201 if code in spoilt else code, times={"close": 4, 500: 2}.get(code, 1), body=spoilt.get(code))
     assert refused_for(bus, token) == ("token_review" if code in ("other", "audience", "false") else "kubernetes_unavailable")
     api.faults.clear()
     assert refused_for(bus, api.token(ns, "chiller")) is None
@@ -579,6 +700,52 @@ def test_review_with_the_api_down(reviewing, ns):
     api.start()
 
 
+def crowd(api, bus, ns, n):
+    """Tokens of n ServiceAccounts, all known."""
+    tokens = []
+    for i in range(n):
+        api.account(ns, f"one-{i}")
+        tokens.append(api.token(ns, f"one-{i}"))
+    until(lambda: bus.total("auth_kubernetes_serviceaccounts") >= n, "the accounts to be known")
+    return tokens
+
+
+def slow_reviews(api, seconds):
+    review = api.review
+
+    def slow(asked):
+        time.sleep(seconds)
+        return review(asked)
+    api.review = slow
+
+
+def test_an_answer_wakes_only_its_own(new_api, new_bus, ns):
+    """Each request is looked at twice, whoever else waits: before its review, and after."""
+    api = new_api()
+    slow_reviews(api, 0.02)
+    bus = new_bus({"kubernetes": kubernetes(api, token_review=True)})
+    offset = bus.log.size()
+    attempts(bus, crowd(api, bus, ns, 60))
+    parked = bus.total("auth_parked_total")
+    assert len(bus.log.find(offset, msg="admitted")) == 60 == bus.total(REVIEWS) and parked <= 70, f"{parked} waits"
+
+
+def test_no_room_to_wait_drops(new_api, new_bus, ns):
+    """What does not fit into limits.parked is dropped and comes again; a refusal would count against the client."""
+    api = new_api()
+    slow_reviews(api, 0.3)
+    bus = new_bus({"kubernetes": kubernetes(api, token_review=True), "limits": {"parked": 4}})
+    offset, sockets = bus.log.size(), []
+    for token in crowd(api, bus, ns, 24):
+        sockets.append(socket.create_connection((HOST, bus.port)))
+        sockets[-1].sendall(b'CONNECT {"verbose":false,"auth_token":"%s"}\r\nPING\r\n' % token.encode())
+    until(lambda: bus.total("auth_dropped_queue_full_total") + len(bus.log.find(offset, msg="admitted")) >= 24, "the end of all")
+    assert bus.total("auth_dropped_queue_full_total") >= 8
+    assert bus.log.find(offset, msg="refused") == []
+    for one in sockets:
+        one.close()
+
+
 # --- how the API is reached ------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("user", ["certificate", "token", "tokenFile"])
 def test_kubeconfig(api, ns, new_bus, user):
@@ -586,6 +753,56 @@ def test_kubeconfig(api, ns, new_bus, user):
     path = api.kubeconfig(user, **more)
     bus = new_bus({"kubernetes": kubernetes(api, api_url=None, api_ca=None, token_file=None, kubeconfig=str(path))})
     assert can_publish(bus, api.token(ns, "chiller"), "alarms.a")
+
+
+def test_kubeconfig_whose_token_rotates(new_api, new_bus):
+    """The key fetch shows what the file holds now, as the watch does; while it is not let in, health says so."""
+    api = new_api()
+    api.account("plant", "chiller")
+    path = api.kubeconfig("admin", token=next(iter(api.service_tokens)))
+    bus = new_bus({"kubernetes": kubernetes(api, api_url=None, api_ca=None, token_file=None, kubeconfig=str(path), refresh="1s")})
+    assert can_publish(bus, api.token("plant", "chiller"), "plant.a")
+    api.renew_service_token()
+    keys = until(lambda: (k := bus.readiness()["keys"]["kubernetes"])["status"] == "stale" and k, "a fetch that is not let in")
+    assert keys["keys"] == 1 and keys["failing_s"] >= 0 and "401" in keys["trouble"]
+    assert bus.total("auth_issuer_keys_failing_seconds") >= 0
+    api.kubeconfig("admin", token=next(iter(api.service_tokens)))
+    api.rotate_signing_key(keep=False)
+    until(lambda: refused_for(bus, api.token("plant", "chiller")) is None, "the new key", every=0.3)
+    until(lambda: bus.readiness()["keys"]["kubernetes"]["status"] == "ok", "health to say so")
+    assert bus.total("auth_issuer_keys_failing_seconds") == -1
+
+
+def test_reload_to_another_cluster_of_the_same_issuer(new_api, new_bus):
+    """The old cluster's keys and accounts must not vouch for the new one's: its tokens are refused until the restart."""
+    api, second = new_api(), new_api("second")
+    for cluster in (api, second):
+        cluster.account("plant", "chiller")
+    bus = new_bus({"kubernetes": kubernetes(api)})
+    token = api.token("plant", "chiller")
+    assert refused_for(bus, token) is None
+
+    def reload(block):
+        offset, config = bus.log.size(), yaml.safe_load(bus.config.read_text()) | {"kubernetes": block}
+        fresh = bus.config.with_suffix(".new")
+        fresh.write_text(yaml.safe_dump(config))
+        fresh.replace(bus.config)
+        return until(lambda: [line for line in bus.log.find(offset) if line["msg"].startswith("reload")], "a reload")[0]
+
+    assert "kubernetes.api-url" in reload(kubernetes(second, issuer=api.issuer))["msg"]
+    assert refused_for(bus, token) == "keys_unavailable"
+    assert reload(kubernetes(api, subject_prefix="$JS."))["level"] == "error", "the restart would fail"
+    assert refused_for(bus, token) == "keys_unavailable"
+    assert reload(kubernetes(api))["msg"] == "reloaded"
+    assert refused_for(bus, token) is None
+
+
+@pytest.mark.parametrize("name", ["$SYS", "$G", "A B", "SYS", "a.b"])
+def test_account_that_is_none(api, tmp_path, name):
+    for block in ({"account": name}, {"allowed-accounts": [name]}):
+        bus = Bus(tmp_path, {"kubernetes": kubernetes(api) | block})
+        done = program.run("check-config", "--config", bus.config)
+        assert done.returncode != 0 and next(iter(block)) in done.stderr + done.stdout
 
 
 def test_in_cluster(new_api, new_bus):

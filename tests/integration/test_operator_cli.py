@@ -1,6 +1,7 @@
 """eventbus operator init and show: run as an operator runs them; what they write is read by other implementations."""
 import json
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -61,6 +62,7 @@ def test_every_jwt_is_signed_by_whom_it_must_be(made):
         for path in made.jwt_path(account).parent.glob("users/*.jwt"):
             user = read_nats_jwt(path.read_text())
             assert user["iss"] in claims["nats"]["signing_keys"] and user["nats"]["issuer_account"] == claims["sub"]
+            assert account in ("SYS", "NACK") or user["iss"] != made.held(account), "auth-callout has the key that signed it"
             assert user["name"] == path.stem and user["iat"] and "exp" not in user
             creds = made.creds(account, path.stem).read_text().split("\n")
             assert path.read_text() in creds and made.key_path(user["sub"]).read_text() in creds
@@ -91,7 +93,8 @@ def test_secrets_are_what_each_consumer_needs(made):
     assert {path.rpartition("/")[0] for path in named} == {"/etc/auth-callout-operator"}
     for account, of in config["accounts"].items():
         assert of["id"] == made.id(account)
-        assert Key.from_seed(callout[f"account-{account}.nk"].decode()).public in made.claims(account)["nats"]["signing_keys"]
+        assert Key.from_seed(callout[f"account-{account}.seed"].decode()).public in made.claims(account)["nats"]["signing_keys"]
+    assert {p.name for p in (made.dir / "auth-callout/keys").iterdir()} == set(callout) - {"auth-callout.yaml"}
     everything = b"".join(data for secret in found.values() for data in secret.values())
     for public in (made.claims()["sub"], *(made.id(a) for a in ("SYS", "AUTH_SERVICE", "AUTH_ACCOUNT", "PLANT"))):
         assert made.key(public).seed.encode() not in everything, "an identity key left the folder"
@@ -131,6 +134,205 @@ def test_what_others_wrote_into_a_jwt_stays(tree):
     after = tree.claims("AUTH_SERVICE")
     claims["nats"]["authorization"]["allowed_accounts"].append(tree.id("LAB"))
     assert after["nats"] == claims["nats"] and after["iat"] > claims["iat"]
+
+
+# --- who holds which key ---------------------------------------------------------------------------------------------
+def outcome(tree, *args):
+    done = init(tree.dir, *args)
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def callout_files(tree):
+    return b"".join(p.read_bytes() for p in (tree.dir / "auth-callout").rglob("*") if p.is_file())
+
+
+@pytest.mark.parametrize("account", ["AUTH_SERVICE", "PLANT"])
+def test_a_lost_key_of_the_service_is_replaced(tree, account):
+    """What docs/operator-mode.md says: a new key is listed, the service gets it, the old one goes. No user of ours is touched."""
+    before = files(tree.dir / "creds")
+    old, new = tree.held(account), tree.store_key(Key("A"))
+    tree.edit(account, lambda nats: nats.update(signing_keys=sorted([*nats["signing_keys"], new])))  # nsc sorts them
+    outcome(tree)
+    assert tree.held(account) == old, "a key that came along is taken by nobody"
+    tree.held_path(account).write_bytes(tree.key_path(new).read_bytes())
+    outcome(tree)
+    assert tree.held(account) == new
+    tree.edit(account, lambda nats: nats["signing_keys"].remove(old))
+    outcome(tree)
+    assert tree.held(account) == new and files(tree.dir / "creds") == before and show(tree.dir).returncode == 0
+    assert f"{new}  seed is here, auth-callout's" in show(tree.dir).stdout
+    assert tree.key(new).seed.encode() in tree.secrets_yaml()["auth-callout-operator"].values()
+
+
+def test_a_key_that_is_gone_from_the_account_is_given_up(tree):
+    """Taken out before there is another: a new one is made. With several to choose from, nobody guesses."""
+    old = tree.held("PLANT")
+    tree.edit("PLANT", lambda nats: nats["signing_keys"].remove(old))
+    outcome(tree)
+    assert tree.held("PLANT") != old and tree.held("PLANT") in tree.claims("PLANT")["nats"]["signing_keys"]
+    tree.held_path("PLANT").unlink()
+    outcome(tree)
+    assert len(tree.claims("PLANT")["nats"]["signing_keys"]) == 2, "the one that signs no user is it"
+    more = tree.store_key(Key("A"))
+    tree.edit("PLANT", lambda nats: nats["signing_keys"].append(more))
+    tree.held_path("PLANT").unlink()
+    refused(init(tree.dir), "PLANT", "2 signing keys", "account-PLANT.seed")
+
+
+def test_users_are_signed_again_by_a_key_that_is_left(tree):
+    """Their signer was taken out of the account: the same users, permissions as somebody changed them, new creds."""
+    service, admin = tree.claims("AUTH_SERVICE", "auth"), tree.claims("PLANT", "admin")
+    for account, user in (("AUTH_SERVICE", service), ("PLANT", admin)):
+        tree.edit(account, lambda nats, user=user: nats["signing_keys"].remove(user["iss"]))
+    refused(show(tree.dir), "not signed by a key of the account")
+    outcome(tree)
+    assert show(tree.dir).returncode == 0
+    for account, name, old in (("AUTH_SERVICE", "auth", service), ("PLANT", "admin", admin)):
+        now = tree.claims(account, name)
+        assert now["sub"] == old["sub"] and now["iss"] not in (old["iss"], tree.held(account)) and now["iat"] > old["iat"]
+        assert {k: v for k, v in now["nats"].items() if k != "issuer_account"} == {k: v for k, v in old["nats"].items() if k != "issuer_account"}
+        assert tree.jwt(account, name) in tree.creds(account, name).read_text()
+    assert tree.jwt("AUTH_SERVICE", "sentinel") in (tree.dir / "nats-server/memory.conf").read_text()
+    assert tree.jwt("AUTH_SERVICE", "auth").encode() in tree.secrets_yaml()["auth-callout-operator"]["service-creds"]
+
+
+def test_an_identity_key_is_never_given_away(tree):
+    """An account of nsc's has no signing key: it gets one; so does one whose signing seeds are elsewhere."""
+    tree.add_account("LAB")
+    for key in tree.claims("PLANT")["nats"]["signing_keys"]:
+        tree.key_path(key).unlink()
+    tree.held_path("PLANT").unlink()
+    tree.jwt_path("PLANT", "nack").unlink()
+    tree.creds("PLANT", "nack").unlink()
+    done = outcome(tree, "--account", "LAB", "--nack")
+    assert "account LAB has no JetStream" in done.stderr
+    for account in ("LAB", "PLANT"):
+        assert tree.held(account) in tree.claims(account)["nats"]["signing_keys"]
+        assert tree.key(tree.id(account)).seed.encode() not in callout_files(tree)
+
+
+def test_a_stale_creds_file_is_written_anew(tree):
+    claims = tree.claims("PLANT", "admin")
+    jwt = nats_jwt(tree.key(claims["iss"]), {**claims, "iat": claims["iat"] + 1, "nats": {**claims["nats"], "pub": {"deny": ["x"]}}})
+    tree.jwt_path("PLANT", "admin").write_text(jwt)
+    assert "creds/event-bus/PLANT/admin.creds" in [line.split()[1] for line in outcome(tree).stdout.splitlines() if line.startswith("changed")]
+    assert jwt in tree.creds("PLANT", "admin").read_text()
+
+
+# --- what others decided stays --------------------------------------------------------------------------------------
+def authorization(tree, **change):
+    tree.edit("AUTH_SERVICE", lambda nats: nats["authorization"].update(change))
+
+
+def configured(tree):
+    return yaml.safe_load((tree.dir / "auth-callout/auth-callout.yaml").read_text())["accounts"]
+
+
+def test_an_account_that_was_taken_out_stays_out(tree):
+    authorization(tree, allowed_accounts=[tree.id("PLANT")])
+    done = outcome(tree)
+    assert tree.claims("AUTH_SERVICE")["nats"]["authorization"]["allowed_accounts"] == [tree.id("PLANT")]
+    assert set(configured(tree)) == {"PLANT"} and "removed  auth-callout/keys/account-AUTH_ACCOUNT.seed" in done.stdout
+    outcome(tree, "--account", "AUTH_ACCOUNT")
+    assert set(configured(tree)) == {"PLANT", "AUTH_ACCOUNT"}
+
+
+def test_every_account_allowed(tree):
+    """`*` says it all: nothing is added beside it, which servers would not take. SYS and the callout account stay out."""
+    authorization(tree, allowed_accounts=["*"])
+    done = outcome(tree, "--account", "LAB")
+    assert tree.claims("AUTH_SERVICE")["nats"]["authorization"]["allowed_accounts"] == ["*"] and "allows every account" in done.stderr
+    assert set(configured(tree)) == {"AUTH_ACCOUNT", "PLANT", "LAB"}
+
+
+@pytest.mark.parametrize("account", ["SYS", "AUTH_SERVICE"])
+def test_an_account_that_must_not_take_clients(tree, account):
+    authorization(tree, allowed_accounts=[tree.id("AUTH_ACCOUNT"), tree.id(account)])
+    done = outcome(tree)
+    assert f"allows {account}, and auth-callout gets no key of it" in done.stderr
+    assert set(configured(tree)) == {"AUTH_ACCOUNT"} and not (tree.dir / f"auth-callout/keys/account-{account}.seed").exists()
+
+
+def test_no_account_left(tree):
+    authorization(tree, allowed_accounts=[])
+    refused(init(tree.dir), "allows no account", "--account NAME")
+
+
+@pytest.mark.parametrize("name", ["#lab", "a: b", "My Lab", '"x', "- x", "x" * 129])
+def test_names_of_others(tree, name):
+    """No entry of a permissions document can name them: no clients there, and every file can still be read."""
+    tree.add_account(name, limits={"disk_storage": -1})
+    authorization(tree, allowed_accounts=[tree.id("PLANT"), tree.id(name)])
+    done = outcome(tree)
+    assert f"allows {name}, and auth-callout gets no key of it" in done.stderr and set(configured(tree)) == {"PLANT"}
+    assert tree.secrets_yaml() and tree.id(name) in (tree.dir / "nats-server/memory.conf").read_text()
+
+
+def test_secret_keys_do_not_meet(tree):
+    """Each account has its own key in the Secret of NACK, however long or odd its name."""
+    names = ["x" * 64 + c for c in "ab"] + ["a b", "a: b"]
+    for name in names:
+        tree.add_account(name)
+        key, users = Key("U"), tree.jwt_path(name).parent / "users"
+        users.mkdir(mode=0o700)
+        jwt = nats_jwt(tree.key(tree.id(name)), {"iss": tree.id(name), "sub": tree.store_key(key), "name": "nack", "iat": 1, "nats": {"type": "user", "version": 2}})
+        (users / "nack.jwt").write_text(jwt)
+        tree.creds(name, "nack").parent.mkdir(mode=0o700)
+        tree.creds(name, "nack").write_text(jwt)
+    outcome(tree)
+    found = tree.secrets_yaml()["nats-nack-creds"]
+    assert set(found) == {"NACK.creds", "AUTH_ACCOUNT.creds", "PLANT.creds", *(f"{n}.creds" for n in names[:2]), *(f"{tree.id(n)}.creds" for n in names[2:])}
+    assert all(re.fullmatch(r"[-._a-zA-Z0-9]{1,253}", key) for key in found)
+
+
+def rename_account(tree, old, new):
+    claims = tree.claims(old)
+    folder = tree.jwt_path(old).parent
+    folder.rename(folder.parent / new)
+    (folder.parent / new / f"{old}.jwt").unlink()
+    tree.jwt_path(new).write_text(tree.sign({**claims, "name": new}))
+    tree.creds(old, "x").parent.rename(tree.creds(new, "x").parent)
+
+
+def test_a_system_account_of_another_name(tree):
+    rename_account(tree, "SYS", "SYSTEM")
+    outcome(tree)
+    assert not tree.jwt_path("SYS").exists() and tree.creds("SYSTEM", "sys").read_bytes() == tree.secrets_yaml()["nats-sys-creds"]["sys.creds"]
+    refused(init(tree.dir, "--account", "SYSTEM"), "system account")
+
+
+def test_without_an_xkey(tree):
+    tree.edit("AUTH_SERVICE", lambda nats: nats["authorization"].pop("xkey"))
+    done = outcome(tree)
+    assert "has no xkey" in done.stderr and not (tree.dir / "auth-callout/keys/xkey.seed").exists()
+    assert "xkey-seed-file" not in (tree.dir / "auth-callout/auth-callout.yaml").read_text()
+    assert "xkey.seed" not in tree.secrets_yaml()["auth-callout-operator"]
+
+
+# --- modes, leftovers -----------------------------------------------------------------------------------------------
+WIDE = ["", "keys", "keys/A", "creds/event-bus/SYS/sys.creds", "kubernetes/secrets.yaml", "auth-callout/keys/issuer.seed", "event-bus/accounts", "keys/O/*/*.nk"]
+
+
+@pytest.mark.parametrize("what", WIDE)
+def test_modes_are_told_and_mended(tree, what):
+    path = next(tree.dir.glob(what)) if "*" in what else tree.dir / what
+    path.chmod(0o777 if path.is_dir() else 0o640)
+    refused(show(tree.dir), str(path), "mode 0777" if path.is_dir() else "mode 0640")
+    assert f"mode     {path.relative_to(tree.dir)}" in outcome(tree).stdout or path == tree.dir
+    assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600)
+    assert show(tree.dir).returncode == 0
+
+
+def test_what_a_killed_run_left_is_removed(tree):
+    left = [tree.creds("SYS", "sys").with_name("sys.creds.new-77"), next((tree.dir / "keys/A").rglob("*.nk")).with_suffix(".nk.new-1-0a9f3c77"),
+            tree.dir / "kubernetes/secrets.yaml.new-1-00000000"]
+    for path in left:
+        path.write_text("half of a seed")
+    mine = tree.dir / "auth-callout/notes.new-style"
+    mine.write_text("")
+    outcome(tree)
+    assert not any(path.exists() for path in left) and mine.exists()
 
 
 # --- what is refused ------------------------------------------------------------------------------------------------
@@ -195,13 +397,60 @@ def break_link(tree):
     return "symbolic link"
 
 
+def break_link_keys(tree):
+    (tree.dir / "keys").rename(tree.folder / "elsewhere")
+    (tree.dir / "keys").symlink_to(tree.folder / "elsewhere")
+    return "symbolic link"
+
+
+def break_link_accounts(tree):
+    (tree.dir / NAME / "accounts").rename(tree.folder / "elsewhere")
+    (tree.dir / NAME / "accounts").symlink_to(tree.folder / "elsewhere")
+    return "symbolic link"
+
+
+def break_link_all(tree):
+    tree.dir.rename(tree.folder / "elsewhere")
+    tree.dir.symlink_to(tree.folder / "elsewhere")
+    return "symbolic link"
+
+
+def break_system(tree):
+    claims = tree.claims()
+    del claims["nats"]["system_account"]
+    tree.jwt_path().write_text(tree.sign(claims))
+    return "no system account"
+
+
+def break_system_gone(tree):
+    claims = tree.claims()
+    claims["nats"]["system_account"] = Key("A").public
+    tree.jwt_path().write_text(tree.sign(claims))
+    return "is not here, and SYS is another"
+
+
+def break_strict(tree):
+    claims, key = tree.claims(), Key("O")
+    claims["nats"] |= {"strict_signing_key_usage": True, "signing_keys": [key.public]}
+    tree.jwt_path().write_text(tree.sign(claims))
+    for path in tree.jwt_path("PLANT").parent.parent.glob("*/*.jwt"):
+        path.write_text(nats_jwt(key, {**read_nats_jwt(path.read_text()), "iss": key.public}))
+    return "strict"
+
+
+def break_held(tree):
+    tree.held_path("PLANT").write_text("no seed")
+    return "account-PLANT.seed"
+
+
 def break_foreign(tree):
     (tree.dir / "holiday.jpg").write_text("")
     return "holiday.jpg"
 
 
 @pytest.mark.parametrize("spoil", [break_key, break_other_key, break_operator, break_account, break_user, break_creds, break_signature, break_issuer,
-                                   break_name, break_rendered, break_link, break_foreign], ids=lambda f: f.__name__[6:])
+                                   break_name, break_rendered, break_link, break_link_keys, break_link_accounts, break_link_all, break_system,
+                                   break_system_gone, break_strict, break_held, break_foreign], ids=lambda f: f.__name__[6:])
 def test_half_of_it_or_anothers_is_refused(tree, spoil):
     words = spoil(tree)
     before = files(tree.folder)

@@ -167,6 +167,64 @@ def test_the_services_login_is_narrow(op):
         client.refused("publish", "own.x")
 
 
+# --- while it runs --------------------------------------------------------------------------------------------------
+def test_an_account_is_added_while_it_runs(new_operator):
+    """docs/operator-mode.md, "Adding an account": its key lies where the sandbox lets the service look, so a SIGHUP is enough."""
+    op = new_operator("--account", "PLANT", resolver="full")
+    op.write_permissions(permissions())
+    op.write_keys()
+    (op.folder / "idp").mkdir()  # not beside DIR: the sandbox lets the service look below each folder that it is told of a file in
+    (op.folder / "jwks.json").rename(op.folder / "idp/jwks.json")
+    op.start_server().start_callout(JWKS_PATH=str(op.folder / "idp/jwks.json"))
+    with op.nats(token=op.token("probe")) as before:
+        speaks(op, before, "AUTH_ACCOUNT")
+        op.init("--account", "LAB")
+        for account in ("LAB", "AUTH_SERVICE"):
+            op.push(op.jwt(account))
+        op.write_permissions(permissions(oauth2={"probe": {"azp": "probe", "account": "AUTH_ACCOUNT", "permissions": OWN},
+                                                 "new": {"azp": "new", "account": "LAB", "permissions": OWN}}))
+        op.callout.send_signal(signal.SIGHUP)
+        until(lambda: comes_in(op, "new"), op.log.text)
+        with op.nats(token=op.token("new")) as client:
+            speaks(op, client, "LAB")
+        assert not before.closed.is_set(), "somebody was thrown out"
+
+
+def comes_in(op, azp):
+    try:
+        with op.nats(token=op.token(azp)):
+            return True
+    except Refused:
+        return False
+
+
+def test_a_lost_key_is_replaced_while_it_runs(new_operator):
+    """docs/operator-mode.md, "Revoking": first listed, then given, then the old one out; at each step clients come in."""
+    op = new_operator(resolver="full")
+    op.up(permissions(oauth2={"probe": {"azp": "probe", "account": "AUTH_ACCOUNT", "permissions": OWN}}))
+    for account in ("AUTH_SERVICE", "AUTH_ACCOUNT"):
+        old, new = op.held(account), op.store_key(Key("A"))
+        op.edit(account, lambda nats, new=new: nats.update(signing_keys=sorted([*nats["signing_keys"], new])))
+        op.init()
+        op.push(op.jwt(account))
+        assert comes_in(op, "probe")
+        op.held_path(account).write_bytes(op.key_path(new).read_bytes())
+        op.init()
+        offset = op.log.size()
+        op.callout.send_signal(signal.SIGHUP)
+        op.decided(offset, msg="reloaded")
+        with op.nats(token=op.token("probe")) as client:
+            speaks(op, client, "AUTH_ACCOUNT")
+            op.edit(account, lambda nats, old=old: nats["signing_keys"].remove(old))
+            op.init()
+            op.push(op.jwt(account))
+            until(lambda: comes_in(op, "probe"), op.log.text)
+            time.sleep(1)
+            assert not client.closed.is_set() and op.ready(), "a session that the new key signed, or the service's, ended"
+            with op.nats(token=op.token("probe")) as another:
+                speaks(op, another, "AUTH_ACCOUNT")
+
+
 # --- its end --------------------------------------------------------------------------------------------------------
 def test_a_session_ends_with_its_token(op):
     if op.resolver != "memory":
@@ -387,6 +445,9 @@ def test_faults_found_when_loading(new_operator):
     refused(op.check(change(id=op.id("AUTH_ACCOUNT"))), "accounts.PLANT", "same id")
     refused(op.check(change(**{"signing-seed-file": seed_of(op, "AUTH_ACCOUNT")})), "accounts.PLANT", "same seed")
     refused(op.check(change(id=PROBE.public)), "accounts.PLANT", "account")
+    for one, other in (("AUTH_ACCOUNT", "PLANT"), ("PLANT", "AUTH_ACCOUNT")):  # whichever is loaded first
+        stolen = {"signing-seed-file": str(op.key_path(op.id(other)))}
+        refused(op.check(lambda config, one=one, stolen=stolen: config["accounts"][one].update(stolen)), f"accounts.{one}", f"the seed is that of accounts.{other}")
     refused(op.check(change(**{"signing-seed-file": str(op.key_path(op.claims("AUTH_SERVICE", "auth")["sub"]))})), "accounts.PLANT", "account seed")
     refused(op.check(change(**{"signing-seed-file": str(op.key_path(op.id("PLANT"))), "scoped": True})), "accounts.PLANT", "scope")
     refused(op.check(lambda config: config.update({"allowed-accounts": ["PLANT", "AUTH_ACCOUNT", "NOWHERE"]})), "NOWHERE")

@@ -124,6 +124,16 @@ static void account_there_and_back(void **state) {
     assert_int_equal(json_array_size(d.allowed_accounts), 2);
     assert_int_equal(d.jwt.iat, 1700000001);
     assert_true(json_equal(d.signing_keys, c.signing_keys) && eb_str_eqz(d.name, "AUTH"));
+
+    eb_buf_reset(&text);
+    assert_int_equal(
+        eb_account_add_key(&text, &c, EB_STR(OPERATOR_R0), EB_STR(ACCOUNT_R0), 1700000002, fixture_sign, op),
+        EB_OK);
+    EB_CLEANUP(eb_account_claims_done) struct eb_account_claims e = {0};
+    assert_int_equal(eb_account_read(eb_buf_get(&text), &e, NULL), EB_OK);
+    assert_int_equal(json_array_size(e.signing_keys), 3);
+    assert_string_equal(json_string_value(json_array_get(e.signing_keys, 2)), ACCOUNT_R0);
+    assert_true(json_equal(e.allowed_accounts, c.allowed_accounts) && e.jwt.iat == 1700000002);
 }
 
 /* A claim made by hand, signed by the seed. */

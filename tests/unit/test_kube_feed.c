@@ -149,6 +149,55 @@ static void test_reader_stops(void **state) {
     eb_buf_done(&h.text);
 }
 
+static void hear_skip(void *ctx, struct eb_str ns, struct eb_str name) {
+    struct heard *h = ctx;
+    eb_buf_printf(&h->text, "(%.*s/%.*s) ", EB_STR_ARG(ns), EB_STR_ARG(name));
+}
+
+/* Who is passed over is told by name, where one can be found. */
+static void test_skipped_by_name(void **state) {
+    (void)state;
+    struct heard h = {.stop_at = 0};
+    struct eb_kube_page *p = NULL;
+    assert_int_equal(eb_kube_page_new(hear_item, &h, &p, NULL), EB_OK);
+    eb_kube_page_on_skip(p, hear_skip);
+    assert_int_equal(
+        eb_kube_page_feed(
+            p,
+            EB_STR("{\"items\":[{\"metadata\":{\"name\":\"a.b\",\"namespace\":\"plant\",\"x\":01}},"
+                   "{\"metadata\":{\"name\":\"A B\",\"namespace\":\"plant\",\"x\":01}},{x},"
+                   "{\"metadata\":{\"name\":\"c\"}}]}"),
+            NULL),
+        EB_OK);
+    assert_string_equal(h.text.p, "(plant/a.b) (/) (/) c ");
+    assert_int_equal(eb_kube_page_skipped(p), 3);
+    eb_kube_page_free(p);
+    eb_buf_done(&h.text);
+}
+
+/* Where a stream ends within a line, that shows. */
+static void test_cut_line(void **state) {
+    (void)state;
+    static const struct {
+        const char *text;
+        bool cut;
+    } cases[] = {{"", false},
+                 {"\n", false},
+                 {" \r", false},
+                 {"<html>", true},
+                 {"{\"type\":\"BOOKMARK\",\"object\":{\"metadata\":{\"resourceVersion\":\"1\"}}}\n", false},
+                 {"{\"type\":\"BOOKMARK\",\"object\":{\"metadata\":{\"resourceVersion\":\"1\"}}}", true}};
+    for (size_t i = 0; i < EB_COUNT_OF(cases); i++) {
+        struct heard h = {.stop_at = 0};
+        struct eb_kube_watch *w = NULL;
+        assert_int_equal(eb_kube_watch_new(hear_event, &h, &w, NULL), EB_OK);
+        assert_int_equal(eb_kube_watch_feed(w, eb_str(cases[i].text), NULL), EB_OK);
+        assert_int_equal(eb_kube_watch_is_cut(w), cases[i].cut);
+        eb_kube_watch_free(w);
+        eb_buf_done(&h.text);
+    }
+}
+
 static struct eb_str blanks(size_t n) {
     static char *all;
     free(all);
@@ -196,7 +245,9 @@ static void test_bounds(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_pages), cmocka_unit_test(test_watches),
-                                       cmocka_unit_test(test_reader_stops), cmocka_unit_test(test_bounds)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_pages),           cmocka_unit_test(test_watches),
+        cmocka_unit_test(test_reader_stops),    cmocka_unit_test(test_bounds),
+        cmocka_unit_test(test_skipped_by_name), cmocka_unit_test(test_cut_line)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -54,7 +54,7 @@ static bool has(struct eb_kube_table *t, const char *ns, const char *name, const
 static void test_events(void **state) {
     (void)state;
     struct eb_kube_table *t = NULL;
-    assert_int_equal(eb_kube_table_new(&t, NULL), EB_OK);
+    assert_int_equal(eb_kube_table_new(&rules, &t, NULL), EB_OK);
     assert_null(eb_kube_table_find(t, EB_STR("a"), EB_STR("b")));
     assert_int_equal(put(t, "a", "b", "1", ""), EB_KUBE_NEW);
     assert_int_equal(put(t, "a", "b", "1", ""), EB_KUBE_SAME);
@@ -83,7 +83,7 @@ static void test_odd_names(void **state) {
     memset(longest, 'a', sizeof longest);
     const struct eb_str odd[] = {EB_STR_NONE,    {"", 0},        {longest, 63},  {longest, 64},
                                  {longest, 253}, {longest, 254}, {longest, 400}, {"a/b", 3}};
-    assert_int_equal(eb_kube_table_new(&t, NULL), EB_OK);
+    assert_int_equal(eb_kube_table_new(&rules, &t, NULL), EB_OK);
     assert_int_equal(put(t, "a", "b", "1", ""), EB_KUBE_NEW);
     for (size_t i = 0; i < EB_COUNT_OF(odd); i++)
         for (size_t k = 0; k < EB_COUNT_OF(odd); k++) {
@@ -98,7 +98,7 @@ static void test_relist(void **state) {
     (void)state;
     struct eb_kube_table *t = NULL;
     struct eb_kube_relist *r = NULL;
-    assert_int_equal(eb_kube_table_new(&t, NULL), EB_OK);
+    assert_int_equal(eb_kube_table_new(&rules, &t, NULL), EB_OK);
     put(t, "a", "stays", "1", "");
     put(t, "a", "changes", "1", "");
     put(t, "a", "goes", "1", "");
@@ -133,7 +133,7 @@ static void test_relist_keeps(void **state) {
     (void)state;
     struct eb_kube_table *t = NULL;
     struct eb_kube_relist *r = NULL;
-    assert_int_equal(eb_kube_table_new(&t, NULL), EB_OK);
+    assert_int_equal(eb_kube_table_new(&rules, &t, NULL), EB_OK);
     put(t, "a", "b", "1", "");
     struct eb_kube_account *before = eb_kube_table_find(t, EB_STR("a"), EB_STR("b"));
     assert_int_equal(eb_kube_relist_new(t, &r, NULL), EB_OK);
@@ -156,7 +156,7 @@ static void test_against_a_list(void **state) {
     uint32_t seed = 12345;
     size_t n = 0;
     memset(there, 0, sizeof there);
-    assert_int_equal(eb_kube_table_new(&t, NULL), EB_OK);
+    assert_int_equal(eb_kube_table_new(&rules, &t, NULL), EB_OK);
     for (size_t i = 0; i < ROUNDS; i++) {
         char name[16];
         seed = seed * 1664525 + 1013904223;
@@ -188,47 +188,130 @@ static void test_against_a_list(void **state) {
     eb_kube_table_free(t);
 }
 
-/* Over the limit nothing is put, and what it would have replaced is gone. */
+/* Subjects of 999 bytes, n bytes in all; the caller frees. */
+static char *long_list(size_t n) {
+    char *sub = malloc(n + 1);
+    assert_non_null(sub);
+    for (size_t i = 0; i < n; i++)
+        sub[i] = i % 1000 == 999 ? ',' : 'a';
+    sub[n] = '\0';
+    return sub;
+}
+
+/* 1 where all of it is kept, 0 where it is kept by name only, -1 where it is not there. */
+static int kept(struct eb_kube_table *t, const char *ns, const char *name) {
+    struct eb_kube_account *a = eb_kube_table_find(t, eb_str(ns), eb_str(name));
+    int found = !a ? -1 : !a->by_name_only;
+    if (a && a->by_name_only) {
+        char own[40];
+        (void)snprintf(own, sizeof own, "\"%s.>\"", ns);
+        assert_true(a->drops && a->drops->by_reason[EB_KUBE_DROP_TOO_LARGE] == 1 && a->drops->sample[0]);
+        assert_non_null(memmem(a->grants_json.p, a->grants_json.n, own, strlen(own)));
+        assert_null(memmem(a->grants_json.p, a->grants_json.n, "aaaaaaaa", 8));
+    }
+    eb_kube_account_unref(a);
+    return found;
+}
+
+static const char *numbered(const char *what, size_t i) {
+    static char texts[4][24];
+    static unsigned turn;
+    char *to = texts[turn++ % 4];
+    (void)snprintf(to, sizeof texts[0], "%s%zu", what, i);
+    return to;
+}
+
+/* One namespace fills its share: what is over it is kept by name, and another namespace does not notice. */
+static void test_share(void **state) {
+    (void)state;
+    struct eb_kube_table *t = NULL;
+    struct eb_kube_relist *r = NULL;
+    char *sub = long_list(120000);
+    size_t whole = 0;
+    assert_int_equal(eb_kube_table_new(&rules, &t, NULL), EB_OK);
+    for (size_t i = 0; i < 300; i++) {
+        assert_int_equal(put(t, "evil", numbered("n", i), "1", sub), EB_KUBE_NEW);
+        whole += kept(t, "evil", numbered("n", i)) == 1;
+    }
+    assert_true(whole >= 10 && eb_kube_table_cut(t) == 300 - whole);
+    assert_true(eb_kube_table_bytes(t) <= EB_KUBE_SHARE_MAX + ((size_t)1 << 20));
+    assert_int_equal(put(t, "evil", "n299", "1", sub), EB_KUBE_SAME); /* told once */
+    assert_int_equal(put(t, "evil", "n0", "1", sub), EB_KUBE_SAME);
+    assert_int_equal(put(t, "good", "n", "1", sub), EB_KUBE_NEW);
+    assert_int_equal(kept(t, "good", "n"), 1);
+    assert_int_equal(put(t, "evil", "n299", "1", "a"), EB_KUBE_CHANGED);
+    assert_int_equal(kept(t, "evil", "n299"), 1);
+    for (size_t i = 0; i < 5; i++) /* room is given back */
+        assert_true(eb_kube_table_remove(t, EB_STR("evil"), eb_str(numbered("n", i))));
+    assert_int_equal(put(t, "evil", "n298", "1", sub), EB_KUBE_CHANGED);
+    assert_int_equal(kept(t, "evil", "n298"), 1);
+
+    /* the same by a list, and what changes by it */
+    assert_int_equal(eb_kube_relist_new(t, &r, NULL), EB_OK);
+    for (size_t i = 0; i < 300; i++) {
+        struct eb_kube_account *a = make("evil", numbered("n", i), "1", sub);
+        enum eb_kube_change change;
+        assert_int_equal(eb_kube_relist_add(r, a, &change, NULL), EB_OK);
+        eb_kube_account_unref(a);
+    }
+    assert_int_equal(eb_kube_relist_commit(r), 1);
+    assert_int_equal(eb_kube_table_cut(t), 300 - whole);
+    eb_kube_relist_free(r);
+    free(sub);
+    eb_kube_table_free(t);
+    /* without rules there is nothing by name */
+    sub = long_list(120000);
+    assert_int_equal(eb_kube_table_new(NULL, &t, NULL), EB_OK);
+    enum eb_rc rc = EB_OK;
+    for (size_t i = 0; rc == EB_OK && i < 300; i++) {
+        struct eb_kube_account *a = make("evil", numbered("n", i), "1", sub);
+        enum eb_kube_change change;
+        rc = eb_kube_table_put(t, a, &change, NULL);
+        eb_kube_account_unref(a);
+    }
+    assert_int_equal(rc, EB_E_TOO_LARGE);
+    eb_kube_table_free(t);
+    free(sub);
+}
+
+/* Many namespaces, and one with very many accounts: the whole stays within its bound, what does not fit is
+ * gone, and small ones of other namespaces find room beside long ones. */
 static void test_limit(void **state) {
     (void)state;
     struct eb_kube_table *t = NULL;
     enum eb_kube_change change;
-    size_t item = 120000, n = 0;
-    char *sub = malloc(item + 1), name[16];
-    assert_non_null(sub);
-    for (size_t i = 0; i < item; i++) /* subjects of 999 bytes */
-        sub[i] = i % 1000 == 999 ? ',' : 'a';
-    sub[item] = '\0';
-    struct eb_kube_account *small = make("a", "small", "1", "");
-    assert_int_equal(eb_kube_table_new(&t, NULL), EB_OK);
-    put(t, "a", "small", "1", "");
-    for (;; n++) {
-        (void)snprintf(name, sizeof name, "n%zu", n);
-        struct eb_kube_account *a = make("a", name, "1", sub);
-        struct eb_err err = {0};
-        assert_true(eb_kube_account_bytes(a) > item);
-        enum eb_rc rc = eb_kube_table_put(t, a, &change, &err);
+    char *sub = long_list(120000), *middle = long_list(1000);
+    assert_int_equal(eb_kube_table_new(&rules, &t, NULL), EB_OK);
+    for (size_t ns = 0; ns < 12; ns++)
+        for (size_t i = 0; i < 70; i++)
+            put(t, numbered("ns", ns), numbered("n", i), "1", sub);
+    assert_true(eb_kube_table_bytes(t) > EB_KUBE_TABLE_LONG_MAX - ((size_t)1 << 20));
+    assert_true(eb_kube_table_bytes(t) < EB_KUBE_TABLE_LONG_MAX + ((size_t)2 << 20));
+    assert_true(kept(t, "ns0", "n0") == 1 && kept(t, "ns11", "n0") == 0);
+    put(t, "quiet", "n", "1", "a,b"); /* small: taken whole */
+    assert_int_equal(kept(t, "quiet", "n"), 1);
+    size_t n = 0;
+    enum eb_rc rc = EB_OK;
+    struct eb_err err = {0};
+    for (; rc == EB_OK && n < 40000; n++) {
+        struct eb_kube_account *a = make("many", numbered("n", n), "1", middle);
+        assert_true(eb_kube_account_bytes(a) <= EB_KUBE_SMALL_MAX);
+        rc = eb_kube_table_put(t, a, &change, &err);
         eb_kube_account_unref(a);
-        if (rc == EB_OK)
-            continue;
-        assert_int_equal(rc, EB_E_TOO_LARGE);
-        assert_non_null(strstr(err.text, name));
-        break;
     }
-    assert_true(n > 500 && n < 3000 && eb_kube_table_bytes(t) <= EB_KUBE_TABLE_MAX + (1 << 20));
-    struct eb_kube_account *grown = make("a", "small", "2", sub);
-    assert_int_equal(eb_kube_table_put(t, grown, &change, NULL), EB_E_TOO_LARGE);
-    assert_null(eb_kube_table_find(t, EB_STR("a"), EB_STR("small")));
-    assert_int_equal(eb_kube_table_put(t, small, &change, NULL), EB_OK);
-    for (size_t i = 0; i < 1000; i++) { /* the small ones are not kept out by them */
-        (void)snprintf(name, sizeof name, "s%zu", i);
-        put(t, "b", name, "1", "");
-    }
-    assert_true(eb_kube_table_bytes(t) > EB_KUBE_TABLE_MAX);
-    assert_true(has(t, "b", "s999", "1") && has(t, "a", "small", "1"));
-    eb_kube_account_unref(grown);
-    eb_kube_account_unref(small);
+    assert_int_equal(rc, EB_E_TOO_LARGE);
+    assert_non_null(strstr(err.text, "many/n"));
+    assert_true(eb_kube_table_bytes(t) <= EB_KUBE_TABLE_MAX + ((size_t)2 << 20));
+    struct eb_kube_account *last = make("many", "n0", "2", sub); /* no room: what it was is gone */
+    while (kept(t, "many", numbered("n", n)) < 0)
+        n--;
+    assert_int_equal(eb_kube_table_put(t, last, &change, NULL), EB_OK);
+    assert_int_equal(kept(t, "many", "n0"), 0);
+    put(t, "quiet", "m", "1", "");
+    assert_int_equal(kept(t, "quiet", "m"), 1);
+    eb_kube_account_unref(last);
     free(sub);
+    free(middle);
     eb_kube_table_free(t);
 }
 
@@ -255,7 +338,7 @@ static void test_threads(void **state) {
     (void)state;
     struct crowd c = {.t = NULL};
     pthread_t who[3];
-    assert_int_equal(eb_kube_table_new(&c.t, NULL), EB_OK);
+    assert_int_equal(eb_kube_table_new(&rules, &c.t, NULL), EB_OK);
     for (size_t i = 0; i < EB_COUNT_OF(who); i++)
         assert_int_equal(pthread_create(&who[i], NULL, look, &c), 0);
     for (unsigned round = 0; round < 20 || atomic_load(&c.found) == 0; round++) {
@@ -295,7 +378,7 @@ static void test_ten_thousand(void **state) {
     (void)state;
     struct eb_kube_table *t = NULL;
     size_t before = resident();
-    assert_int_equal(eb_kube_table_new(&t, NULL), EB_OK);
+    assert_int_equal(eb_kube_table_new(&rules, &t, NULL), EB_OK);
     for (unsigned round = 0; round < 2; round++) {
         struct eb_kube_relist *r = NULL;
         assert_int_equal(eb_kube_relist_new(t, &r, NULL), EB_OK);
@@ -325,6 +408,7 @@ int main(void) {
         cmocka_unit_test(test_ten_thousand), cmocka_unit_test(test_events),
         cmocka_unit_test(test_odd_names),    cmocka_unit_test(test_relist),
         cmocka_unit_test(test_relist_keeps), cmocka_unit_test(test_against_a_list),
-        cmocka_unit_test(test_limit),        cmocka_unit_test(test_threads)};
+        cmocka_unit_test(test_limit),        cmocka_unit_test(test_share),
+        cmocka_unit_test(test_threads)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -150,6 +150,19 @@ enum eb_rc eb_kube_access_load(const struct eb_kube_config *c, struct eb_kube_ac
     return EB_OK;
 }
 
+enum eb_rc eb_kube_access_refresh(struct eb_kube_access *a, struct eb_err *reterr) {
+    struct eb_kube_config c = {.kubeconfig = a->from};
+    struct eb_kube_access fresh;
+    if (!c.kubeconfig)
+        return EB_OK;
+    enum eb_rc rc = eb_kube_access_load(&c, &fresh, reterr);
+    if (rc != EB_OK)
+        return rc;
+    eb_kube_access_done(a);
+    *a = fresh;
+    return EB_OK;
+}
+
 static void check_pem(struct eb_findings *f, const char *path, const char *file, const char *holds,
                       const char *mend) {
     eb_auto_buf struct eb_buf pem = {.secret = true};

@@ -36,6 +36,12 @@ void eb_kube_access_done(struct eb_kube_access *a);
  */
 EB_MUSTCHECK enum eb_rc eb_kube_access_load(const struct eb_kube_config *c, struct eb_kube_access *ret,
                                             struct eb_err *reterr);
+/*
+ * What the access's kubeconfig says now, in the place of what it said before: it holds tokens and
+ * certificates itself. Nothing to do where there is none. On failure the access is as it was; errors as
+ * eb_kube_access_load.
+ */
+EB_MUSTCHECK enum eb_rc eb_kube_access_refresh(struct eb_kube_access *a, struct eb_err *reterr);
 /* True where the settings name any API connection at all. */
 bool eb_kube_access_given(const struct eb_kube_config *c);
 /*

@@ -9,7 +9,10 @@
 #include "kube/object.h"
 #include "log.h"
 
-enum { FLYING_MAX = 8, QUEUED_MAX = 512 };
+enum { FLYING_MAX = 8, QUEUED_MAX = 2048 };
+#define QUEUED_BYTES_MAX ((size_t)8 << 20) /* of the questions that queue: each holds a token */
+/* An ask that failed later than this after it was put is not sent again: nobody waits for it any more. */
+#define AGAIN_WITHIN_NS (2 * EB_KUBE_SECOND_NS)
 #define ANSWER_MAX ((size_t)2 << 20) /* bytes of an answer: one object */
 #define RETRY_AFTER_MAX_S 30
 #define TOLD_EVERY_NS (10 * EB_KUBE_SECOND_NS)
@@ -20,7 +23,10 @@ struct eb_kube_ask {
     struct eb_kube_ask *next;
     uint8_t key[EB_KUBE_MEMO_KEY];
     bool review;
+    bool again;     /* it failed once */
     bool overtaken; /* the watch or a list brought something newer */
+    int64_t put_ns; /* into the queue */
+    int64_t due_ns; /* not to be sent before */
     char *ns, *name, *uid;
     char **audiences; /* of a review */
     size_t audiences_n;
@@ -94,45 +100,80 @@ static bool write_review(struct eb_kube_ask *ask, const struct eb_kube_question 
     return eb_buf_ok(to);
 }
 
+static uint64_t number_of(const uint8_t key[EB_KUBE_KEY]) {
+    uint64_t n;
+    memcpy(&n, key, sizeof n);
+    return n | 1;
+}
+
+/* While it is asked, its place in the memo says since when: SENT_NOT, or the time. The caller locks. */
+#define SENT_NOT INT64_MAX
+static bool is_known(struct eb_kube *k, struct eb_kube_ticket *ticket, int64_t now_ns,
+                     enum eb_kube_answer *ret) {
+    if (!eb_kube_memo_get(k->memo, ticket->key, now_ns, ret))
+        return false;
+    int64_t sent_ns = *ret == EB_KUBE_WAIT ? eb_kube_memo_until(k->memo, ticket->key) : SENT_NOT;
+    ticket->sent_ns = sent_ns == SENT_NOT ? 0 : sent_ns;
+    return true;
+}
+
+/* At the end of the queue; the caller locks. */
+static void enqueue(struct eb_kube *k, struct eb_kube_ask *ask) {
+    ask->next = NULL;
+    *k->queued_last = ask;
+    k->queued_last = &ask->next;
+    k->queued_n++;
+    k->queued_bytes += ask->body.n;
+}
+
 /* What is known, or the ask put into the queue: of a question that many have at once, the first asks. */
-static enum eb_kube_answer known_or_queued(struct eb_kube *k, const uint8_t key[EB_KUBE_MEMO_KEY],
+static enum eb_kube_answer known_or_queued(struct eb_kube *k, struct eb_kube_ticket *ticket,
                                            struct eb_kube_ask **ask) {
     int64_t now = eb_mono_ns();
     enum eb_kube_answer answer;
     EB_LOCKED(&k->mutex);
-    if (eb_kube_memo_get(k->memo, key, now, &answer))
+    if (is_known(k, ticket, now, &answer))
         return answer;
     if (!*ask || k->stopping || k->queued_n >= QUEUED_MAX ||
-        !eb_kube_memo_put(k->memo, key, EB_KUBE_WAIT, now, INT64_MAX))
-        return EB_KUBE_UNASKED;
-    *k->queued_last = *ask;
-    k->queued_last = &(*ask)->next;
+        k->queued_bytes + (*ask)->body.n > QUEUED_BYTES_MAX ||
+        !eb_kube_memo_put(k->memo, ticket->key, EB_KUBE_WAIT, now, SENT_NOT))
+        return EB_KUBE_FULL;
+    (*ask)->put_ns = now;
+    enqueue(k, *ask);
     *ask = NULL;
-    k->queued_n++;
     return EB_KUBE_WAIT;
 }
 
-static bool is_known(struct eb_kube *k, const uint8_t key[EB_KUBE_MEMO_KEY], enum eb_kube_answer *ret) {
+static bool known_now(struct eb_kube *k, struct eb_kube_ticket *ticket, enum eb_kube_answer *ret) {
     EB_LOCKED(&k->mutex);
-    return eb_kube_memo_get(k->memo, key, eb_mono_ns(), ret);
+    ticket->number = number_of(ticket->key);
+    ticket->sent_ns = 0;
+    return is_known(k, ticket, eb_mono_ns(), ret);
 }
 
-enum eb_kube_answer eb_kube_want(struct eb_kube *k, struct eb_str ns, struct eb_str name, struct eb_str uid) {
-    uint8_t key[EB_KUBE_MEMO_KEY];
+bool eb_kube_asking(struct eb_kube *k, const struct eb_kube_ticket *ticket) {
+    enum eb_kube_answer answer;
+    EB_LOCKED(&k->mutex);
+    return eb_kube_memo_get(k->memo, ticket->key, eb_mono_ns(), &answer) && answer == EB_KUBE_WAIT;
+}
+
+enum eb_kube_answer eb_kube_want(struct eb_kube *k, struct eb_str ns, struct eb_str name, struct eb_str uid,
+                                 struct eb_kube_ticket *ret_ticket) {
     enum eb_kube_answer answer;
     struct eb_str texts[] = {EB_STR("account"), ns, name, uid};
-    hash_texts(texts, EB_COUNT_OF(texts), key);
-    if (is_known(k, key, &answer))
+    hash_texts(texts, EB_COUNT_OF(texts), ret_ticket->key);
+    if (known_now(k, ret_ticket, &answer))
         return answer;
-    EB_CLEANUP(ask_freep) struct eb_kube_ask *ask = ask_new(key, ns, name, uid);
-    answer = known_or_queued(k, key, &ask);
+    EB_CLEANUP(ask_freep) struct eb_kube_ask *ask = ask_new(ret_ticket->key, ns, name, uid);
+    answer = known_or_queued(k, ret_ticket, &ask);
     if (answer == EB_KUBE_WAIT && !ask)
         (void)curl_multi_wakeup(k->multi);
     return answer;
 }
 
-enum eb_kube_answer eb_kube_review(struct eb_kube *k, const struct eb_kube_question *q) {
-    uint8_t key[EB_KUBE_MEMO_KEY];
+enum eb_kube_answer eb_kube_review(struct eb_kube *k, const struct eb_kube_question *q,
+                                   struct eb_kube_ticket *ret_ticket) {
+    uint8_t *key = ret_ticket->key;
     enum eb_kube_answer answer;
     crypto_generichash_state h;
     (void)crypto_generichash_init(&h, NULL, 0, EB_KUBE_MEMO_KEY);
@@ -141,12 +182,12 @@ enum eb_kube_answer eb_kube_review(struct eb_kube *k, const struct eb_kube_quest
     for (size_t i = 0; i < q->audiences_n; i++)
         hash_text(&h, q->audiences[i]);
     (void)crypto_generichash_final(&h, key, EB_KUBE_MEMO_KEY);
-    if (is_known(k, key, &answer))
+    if (known_now(k, ret_ticket, &answer))
         return answer;
     EB_CLEANUP(ask_freep) struct eb_kube_ask *ask = ask_new(key, q->who.ns, q->who.name, q->who.uid);
     if (ask && !write_review(ask, q))
         ask_freep(&ask);
-    answer = known_or_queued(k, key, &ask);
+    answer = known_or_queued(k, ret_ticket, &ask);
     if (answer == EB_KUBE_WAIT && !ask)
         (void)curl_multi_wakeup(k->multi);
     return answer;
@@ -171,12 +212,54 @@ static void settle(struct eb_kube *k, const struct eb_kube_ask *ask, enum eb_kub
         eb_kube_memo_drop(k->memo, ask->key);
 }
 
+/* It is over: whoever waits is told. */
+static void end(struct eb_kube *k, struct eb_kube_ask *ask) {
+    uint64_t number = number_of(ask->key);
+    ask_free(ask);
+    k->done(k->ctx, number);
+}
+
+/* What the API answers while it has too much to do. */
+#define BUSY 429
+
+/* True where another answer may be had a moment later, of this request to the API: not of what it refused. */
+static bool may_pass(CURLcode code, long status) {
+    return code != CURLE_OK || status == 401 || status == BUSY || status >= 500;
+}
+
+/*
+ * Puts an ask that failed into the queue for a second time, with what the kubeconfig says now. False where it
+ * was the second time, or where its time is over. So one bad moment of the API refuses nobody.
+ */
+static bool try_again(struct eb_kube *k, struct eb_kube_ask *ask, long status, int64_t at_least_s) {
+    int64_t now = eb_mono_ns(), pause_ns = k->times.again_ns;
+    if (pause_ns < at_least_s * EB_KUBE_SECOND_NS)
+        pause_ns = at_least_s * EB_KUBE_SECOND_NS;
+    if (ask->again || now + pause_ns - ask->put_ns > AGAIN_WITHIN_NS)
+        return false;
+    struct eb_err err = {0};
+    enum eb_rc rc = eb_kube_access_refresh(&k->access, &err);
+    if (rc != EB_OK)
+        eb_log(EB_LOG_DEBUG, "the kubeconfig is not taken: %s", eb_err_text(&err, rc));
+    eb_kube_request_done(&ask->request);
+    eb_buf_reset(&ask->answer);
+    ask->again = true;
+    ask->overtaken = false;
+    ask->due_ns = now + pause_ns;
+    EB_LOCKED(&k->mutex);
+    k->status.failures++;
+    if (status == BUSY)
+        (void)eb_kube_memo_put(k->memo, ask->key, EB_KUBE_WAIT, now, SENT_NOT);
+    enqueue(k, ask);
+    return true;
+}
+
 static void fail(struct eb_kube *k, const struct eb_kube_ask *ask, const struct eb_err *err, enum eb_rc rc,
-                 int64_t at_least_s) {
+                 bool busy, int64_t at_least_s) {
     int64_t now = eb_mono_ns(), pause_ns = k->times.unasked_ns;
     if (pause_ns < at_least_s * EB_KUBE_SECOND_NS)
         pause_ns = at_least_s * EB_KUBE_SECOND_NS;
-    settle(k, ask, EB_KUBE_UNASKED, pause_ns);
+    settle(k, ask, busy ? EB_KUBE_FULL : EB_KUBE_UNASKED, pause_ns);
     {
         EB_LOCKED(&k->mutex);
         k->status.failures++;
@@ -186,8 +269,8 @@ static void fail(struct eb_kube *k, const struct eb_kube_ask *ask, const struct 
     k->ask_told_ns = now;
     struct eb_log_line l;
     eb_log_begin(&l, EB_LOG_WARN,
-                 ask->review ? "the Kubernetes API could not judge a token: it is refused"
-                             : "the Kubernetes API could not be asked for a ServiceAccount: it is refused");
+                 ask->review ? "the Kubernetes API could not judge a token"
+                             : "the Kubernetes API could not be asked for a ServiceAccount");
     eb_log_z(&l, "issuer", k->label);
     eb_log_z(&l, "namespace", ask->ns);
     eb_log_z(&l, "serviceaccount", ask->name);
@@ -217,35 +300,45 @@ static enum eb_rc open_request(struct eb_kube *k, struct eb_kube_ask *ask, struc
     return EB_OK;
 }
 
-static struct eb_kube_ask *take_queued(struct eb_kube *k) {
+/* The first that is due, marked as sent; NULL where there is none, *ret_next is then when one will be. */
+static struct eb_kube_ask *take_queued(struct eb_kube *k, int64_t now_ns, int64_t *ret_next) {
     EB_LOCKED(&k->mutex);
-    struct eb_kube_ask *ask = k->queued;
+    struct eb_kube_ask **at = &k->queued;
+    *ret_next = INT64_MAX;
+    for (; *at && (*at)->due_ns > now_ns; at = &(*at)->next)
+        if ((*at)->due_ns < *ret_next)
+            *ret_next = (*at)->due_ns;
+    struct eb_kube_ask *ask = *at;
     if (!ask)
         return NULL;
-    k->queued = ask->next;
-    if (!k->queued)
-        k->queued_last = &k->queued;
+    *at = ask->next;
+    if (!ask->next)
+        k->queued_last = at;
+    ask->next = NULL;
     k->queued_n--;
-    if (ask->review)
+    k->queued_bytes -= ask->body.n;
+    if (eb_kube_memo_until(k->memo, ask->key) == SENT_NOT)
+        (void)eb_kube_memo_put(k->memo, ask->key, EB_KUBE_WAIT, now_ns, now_ns);
+    if (!ask->again && ask->review)
         k->status.reviews++;
-    else
+    else if (!ask->again)
         k->status.lookups++;
     return ask;
 }
 
-bool eb_kube_asks_step(struct eb_kube *k) {
-    bool failed = false;
+int64_t eb_kube_asks_step(struct eb_kube *k, int64_t now_ns) {
     while (k->flying_n < FLYING_MAX) {
+        int64_t next;
         struct eb_err err = {0};
-        struct eb_kube_ask *ask = take_queued(k);
+        struct eb_kube_ask *ask = take_queued(k, now_ns, &next);
         if (!ask)
-            break;
-        ask->next = NULL;
+            return next;
         enum eb_rc rc = open_request(k, ask, &err);
         if (rc != EB_OK) {
-            fail(k, ask, &err, rc, 0);
-            ask_free(ask);
-            failed = true;
+            if (!try_again(k, ask, 0, 0)) {
+                fail(k, ask, &err, rc, false, 0);
+                end(k, ask);
+            }
             continue;
         }
         (void)curl_multi_add_handle(k->multi, ask->request.curl);
@@ -253,7 +346,7 @@ bool eb_kube_asks_step(struct eb_kube *k) {
         k->flying = ask;
         k->flying_n++;
     }
-    return failed;
+    return INT64_MAX; /* the next is sent when one of these has ended */
 }
 
 /* An account's answer goes into the table, unless something newer did. */
@@ -350,9 +443,12 @@ void eb_kube_asks_ended(struct eb_kube *k, struct eb_kube_ask *ask, CURLcode cod
         settle(k, ask, EB_KUBE_NO, ask->overtaken ? 0 : k->times.no_ns);
     else if ((rc = eb_kube_request_failure(&ask->request, code, &err)) == EB_OK)
         rc = ask->review ? take_review(k, ask, &err) : take_account(k, ask, &err);
+    int64_t pause_s = after_s > RETRY_AFTER_MAX_S ? RETRY_AFTER_MAX_S : (int64_t)after_s;
+    if (rc != EB_OK && may_pass(code, status) && try_again(k, ask, status, pause_s))
+        return;
     if (rc != EB_OK)
-        fail(k, ask, &err, rc, after_s > RETRY_AFTER_MAX_S ? RETRY_AFTER_MAX_S : (int64_t)after_s);
-    ask_free(ask);
+        fail(k, ask, &err, rc, code == CURLE_OK && status == BUSY, pause_s);
+    end(k, ask);
 }
 
 void eb_kube_asks_overtaken(struct eb_kube *k, struct eb_str ns, struct eb_str name) {

@@ -13,8 +13,8 @@
 #define WATCH_TYPE "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
 #define RETRY_AFTER_MAX_S 60
 #define LASTED_NS (5 * EB_KUBE_SECOND_NS)
-/* Dropped subjects of so many accounts of a list are told one by one. */
-#define TOLD_MAX 100
+/* After so many watches in a row that brought nothing it is listed anew, and again after each further one. */
+#define BARREN_MAX 3
 
 static void set_watching(struct eb_kube *k, bool watching, const char *trouble) {
     EB_LOCKED(&k->mutex);
@@ -25,9 +25,8 @@ static void set_watching(struct eb_kube *k, bool watching, const char *trouble) 
 
 /* The API said something of the set. */
 static void note_heard(struct eb_kube *k) {
-    k->follow.heard_ns = eb_mono_ns();
     EB_LOCKED(&k->mutex);
-    k->heard_ns = k->follow.heard_ns;
+    k->heard_ns = eb_mono_ns();
 }
 
 static bool is_good(const struct eb_kube_follow *f) {
@@ -52,24 +51,23 @@ static void drop_transfer(struct eb_kube *k) {
 static void drop_list(struct eb_kube_follow *f) {
     eb_kube_relist_free(f->relist);
     f->relist = NULL;
+    f->skips = (struct eb_kube_skips){.n = 0};
     eb_buf_reset(&f->next_page);
 }
 
 /* A kubeconfig holds tokens and certificates itself: what it says now is used from the next attempt on. */
 static void reread_access(struct eb_kube *k) {
-    struct eb_kube_access fresh;
-    struct eb_kube_config c = {.kubeconfig = k->access.from};
     struct eb_err err = {0};
-    if (!c.kubeconfig)
-        return;
-    enum eb_rc rc = eb_kube_access_load(&c, &fresh, &err);
-    if (rc != EB_OK) {
+    enum eb_rc rc = eb_kube_access_refresh(&k->access, &err);
+    if (rc != EB_OK)
         eb_log(EB_LOG_WARN, "the kubeconfig is not taken, what it said before stays in use: %s",
                eb_err_text(&err, rc));
-        return;
-    }
-    eb_kube_access_done(&k->access);
-    k->access = fresh;
+}
+
+/* A watch that is open for so long is one. */
+static int64_t lasting_ns(const struct eb_kube *k) {
+    int64_t half_ns = k->times.watch_s * EB_KUBE_SECOND_NS / 2;
+    return half_ns < LASTED_NS ? half_ns : LASTED_NS;
 }
 
 /* The pause before the next attempt: longer each time, short again once a watch has lasted. */
@@ -112,59 +110,34 @@ static void fail(struct eb_kube *k, const struct eb_err *err, enum eb_rc rc, int
     reread_access(k);
 }
 
-void eb_kube_note_drops(struct eb_kube *k, const struct eb_kube_account *a, enum eb_kube_change change) {
-    if (!a->drops || change == EB_KUBE_SAME)
-        return;
-    {
-        EB_LOCKED(&k->mutex);
-        for (size_t i = 0; i < EB_KUBE_DROPS; i++)
-            k->status.drops[i] += a->drops->by_reason[i];
-    }
-    if (++k->follow.told > TOLD_MAX)
-        return;
-    struct eb_log_line l;
-    eb_log_begin(&l, EB_LOG_WARN, "subjects of a ServiceAccount's annotations are dropped");
-    eb_log_z(&l, "issuer", k->label);
-    eb_log_peer(&l, "namespace", a->ns);
-    eb_log_peer(&l, "serviceaccount", a->name);
-    eb_log_int(&l, "dropped", (int64_t)a->drops->total);
-    eb_log_z(&l, "subjects", a->drops->sample);
-    eb_log_end(&l);
-}
-
-static void warn_object(const struct eb_kube *k, const char *msg, enum eb_rc rc, const struct eb_err *err) {
-    struct eb_log_line l;
-    eb_log_begin(&l, EB_LOG_WARN, msg);
-    eb_log_z(&l, "issuer", k->label);
-    eb_log_peer(&l, "error", eb_str(eb_err_text(err, rc)));
-    eb_log_end(&l);
-}
-
+/* What cannot be taken is left out: the others must not miss their rights for one that nobody can be, nor
+ * for whoever fills the table. */
 static enum eb_rc on_item(void *ctx, const json_t *object, struct eb_err *reterr) {
     struct eb_kube *k = ctx;
     EB_CLEANUP(eb_kube_account_unrefp) struct eb_kube_account *a = NULL;
+    struct eb_str ns = EB_STR_NONE, name = EB_STR_NONE;
     struct eb_err err = {0};
     enum eb_kube_change change;
     enum eb_rc rc = eb_kube_account_read(object, &k->texts.rules, &a, &err);
-    if (rc == EB_E_MALFORMED) { /* one that nobody can be: the others must not miss their rights for it */
-        warn_object(k, "a ServiceAccount cannot be read and gets nothing", rc, &err);
-        return EB_OK;
-    }
     if (rc == EB_OK)
         rc = eb_kube_relist_add(k->follow.relist, a, &change, &err);
-    if (rc == EB_E_TOO_LARGE) { /* whoever fills the table must not keep the others from their rights */
-        warn_object(k, "a ServiceAccount is not taken and gets nothing", rc, &err);
+    if (rc == EB_OK)
         return EB_OK;
-    }
-    if (rc != EB_OK)
+    if (rc != EB_E_MALFORMED && rc != EB_E_TOO_LARGE)
         return EB_FAIL(reterr, rc, "%s", eb_err_text(&err, rc));
-    eb_kube_note_drops(k, a, change);
+    (void)eb_kube_account_key(object, &ns, &name);
+    eb_kube_skips_add(&k->follow.skips, rc, ns, name, eb_err_text(&err, rc));
     return EB_OK;
+}
+
+static void on_skip(void *ctx, struct eb_str ns, struct eb_str name) {
+    struct eb_kube *k = ctx;
+    eb_kube_skips_add(&k->follow.skips, EB_E_MALFORMED, ns, name, "no well-formed JSON");
 }
 
 static void on_change(struct eb_kube *k, const struct eb_kube_event *ev) {
     EB_CLEANUP(eb_kube_account_unrefp) struct eb_kube_account *a = NULL;
-    struct eb_str ns, name;
+    struct eb_str ns = EB_STR_NONE, name = EB_STR_NONE;
     struct eb_err err = {0};
     enum eb_kube_change change = EB_KUBE_SAME;
     enum eb_rc rc = EB_OK;
@@ -174,7 +147,7 @@ static void on_change(struct eb_kube *k, const struct eb_kube_event *ev) {
         if (rc == EB_OK)
             rc = eb_kube_table_put(k->table, a, &change, &err);
         if (rc != EB_OK)
-            warn_object(k, "a ServiceAccount cannot be kept and gets nothing", rc, &err);
+            eb_kube_note_skip(k, rc, ns, name, eb_err_text(&err, rc));
     }
     if (known && (ev->type == EB_KUBE_DELETED || rc != EB_OK))
         (void)eb_kube_table_remove(k->table, ns, name);
@@ -186,6 +159,21 @@ static void on_change(struct eb_kube *k, const struct eb_kube_event *ev) {
     k->status.events++;
 }
 
+/* The watch that is open is believed to be one: it brought something, or it lasts. After some that brought
+ * nothing the head of an answer alone is no sign of that. */
+static void believe(struct eb_kube *k) {
+    struct eb_kube_follow *f = &k->follow;
+    if (f->believed)
+        return;
+    f->believed = true;
+    f->barren = 0;
+    note_heard(k);
+    set_watching(k, true, "");
+    if (f->failing)
+        eb_log(EB_LOG_INFO, "the Kubernetes API of issuer %s is followed again", k->label);
+    f->failing = false;
+}
+
 static enum eb_rc on_event(void *ctx, const struct eb_kube_event *ev, struct eb_err *reterr) {
     struct eb_kube *k = ctx;
     struct eb_kube_follow *f = &k->follow;
@@ -195,8 +183,11 @@ static enum eb_rc on_event(void *ctx, const struct eb_kube_event *ev, struct eb_
         return EB_FAIL(reterr, EB_E_IO, "the watch ends with %lld %.*s", (long long)ev->code,
                        ev->reason.n > 40 ? 40 : (int)ev->reason.n, ev->reason.p ? ev->reason.p : "");
     }
-    f->told = 0;
+    f->spoke = true;
+    f->barren = 0;
     f->retry_ns = 0;
+    believe(k);
+    note_heard(k);
     if (ev->type != EB_KUBE_BOOKMARK)
         on_change(k, ev);
     (void)snprintf(f->version, sizeof f->version, "%.*s", EB_STR_ARG(ev->version));
@@ -210,13 +201,11 @@ static size_t on_head(char *p, size_t size, size_t n, void *ctx) {
     struct eb_kube_follow *f = &k->follow;
     if (!is_good(f))
         return size * n;
-    note_heard(k);
-    if (size * n <= 2 && f->state == EB_FOLLOW_WATCH) { /* the blank line behind the head */
-        set_watching(k, true, "");
-        if (f->failing)
-            eb_log(EB_LOG_INFO, "the Kubernetes API of issuer %s is followed again", k->label);
-        f->failing = false;
-    }
+    f->heard_ns = eb_mono_ns();
+    if (f->state == EB_FOLLOW_LIST)
+        note_heard(k);
+    else if (size * n <= 2 && f->barren == 0) /* the blank line behind the head */
+        believe(k);
     return size * n;
 }
 
@@ -226,7 +215,9 @@ static size_t on_body(char *p, size_t size, size_t n, void *ctx) {
     struct eb_str bytes = eb_str_n(p, size * n);
     if (!is_good(f))
         return bytes.n; /* what an error says in its body is not needed */
-    note_heard(k);
+    f->heard_ns = eb_mono_ns();
+    if (f->state == EB_FOLLOW_LIST)
+        note_heard(k);
     enum eb_rc rc = f->state == EB_FOLLOW_LIST ? eb_kube_page_feed(f->page, bytes, &f->err)
                                                : eb_kube_watch_feed(f->watch, bytes, &f->err);
     return rc == EB_OK ? bytes.n : 0; /* curl then ends the transfer with CURLE_WRITE_ERROR */
@@ -246,11 +237,13 @@ static enum eb_rc begin_list(struct eb_kube *k, struct eb_buf *path, struct eb_e
     eb_buf_z(path, PATH "?limit=" PAGE);
     if (f->next_page.n && !add_escaped(path, "continue", eb_buf_get(&f->next_page)))
         return EB_FAIL(reterr, EB_E_NOMEM, "out of memory");
-    if (!f->next_page.n)
-        f->told = 0;
     if (!f->relist)
         rc = eb_kube_relist_new(k->table, &f->relist, reterr);
-    return rc == EB_OK ? eb_kube_page_new(on_item, k, &f->page, reterr) : rc;
+    if (rc == EB_OK)
+        rc = eb_kube_page_new(on_item, k, &f->page, reterr);
+    if (rc == EB_OK)
+        eb_kube_page_on_skip(f->page, on_skip);
+    return rc;
 }
 
 static enum eb_rc begin_watch(struct eb_kube *k, struct eb_buf *path, struct eb_err *reterr) {
@@ -268,7 +261,7 @@ static void begin(struct eb_kube *k) {
     eb_auto_buf struct eb_buf path = {0};
     struct eb_err err = {0};
     f->began_ns = f->heard_ns = eb_mono_ns();
-    f->gone = false;
+    f->gone = f->spoke = f->believed = false;
     f->err = (struct eb_err){0};
     f->state = list ? EB_FOLLOW_LIST : EB_FOLLOW_WATCH;
     enum eb_rc rc = list ? begin_list(k, &path, &err) : begin_watch(k, &path, &err);
@@ -311,7 +304,8 @@ static void list_ended(struct eb_kube *k) {
     f->next_ns = 0;
     if (f->next_page.n)
         return;
-    size_t gone = eb_kube_relist_commit(f->relist), told = f->told;
+    size_t told = eb_kube_note_list(k), gone = eb_kube_relist_commit(f->relist);
+    size_t left_out = f->skips.n, cut = eb_kube_table_cut(k->table);
     drop_list(f);
     eb_kube_asks_overtaken(k, EB_STR_NONE, EB_STR_NONE);
     {
@@ -327,17 +321,48 @@ static void list_ended(struct eb_kube *k) {
     eb_log_int(&l, "gone", (int64_t)gone);
     if (told)
         eb_log_int(&l, "with_dropped_subjects", (int64_t)told);
+    if (cut)
+        eb_log_int(&l, "by_name_only", (int64_t)cut);
+    if (left_out)
+        eb_log_int(&l, "left_out", (int64_t)left_out);
     eb_log_end(&l);
     (void)malloc_trim(0);
 }
 
+/* What a watch ended with that cannot be all that it had to say. A server that is told when to end one ends
+ * it then, and says something before. */
+static enum eb_rc judge_end(const struct eb_kube *k, struct eb_err *reterr) {
+    const struct eb_kube_follow *f = &k->follow;
+    int64_t lasted_ns = eb_mono_ns() - f->began_ns;
+    if (eb_kube_watch_is_cut(f->watch))
+        return EB_FAIL(reterr, EB_E_MALFORMED, "the watch ended in the middle of a line");
+    if (!f->spoke && lasted_ns < k->times.watch_s * EB_KUBE_SECOND_NS / 2)
+        return EB_FAIL(reterr, EB_E_MALFORMED,
+                       "the watch ended after %lld ms without an event: is it the API that answers there?",
+                       (long long)(lasted_ns / 1000000));
+    return EB_OK;
+}
+
 /* Ended in its time a watch is opened again at once; a server that ends each at once is not asked in a loop.
  */
-static void watch_ended(struct eb_kube *k) {
+static void watch_again(struct eb_kube *k) {
     struct eb_kube_follow *f = &k->follow;
     int64_t now = eb_mono_ns();
     f->next_ns = now - f->began_ns < EB_KUBE_SECOND_NS ? now + next_pause(k) : now;
     drop_transfer(k);
+}
+
+static void watch_ended(struct eb_kube *k) {
+    struct eb_kube_follow *f = &k->follow;
+    struct eb_err err = {0};
+    enum eb_rc rc = judge_end(k, &err);
+    if (rc == EB_OK) {
+        watch_again(k);
+        return;
+    }
+    if (++f->barren >= BARREN_MAX)
+        f->version[0] = '\0'; /* nobody knows what was missed */
+    fail(k, &err, rc, 0);
 }
 
 /* The version is too old for the API. Events may have been missed, so the whole list is asked for. */
@@ -349,7 +374,7 @@ static void version_gone(struct eb_kube *k) {
     set_watching(k, false, "");
     f->version[0] = '\0';
     drop_list(f);
-    watch_ended(k);
+    watch_again(k);
 }
 
 void eb_kube_follow_ended(struct eb_kube *k, CURLcode code) {
@@ -410,7 +435,14 @@ int64_t eb_kube_follow_step(struct eb_kube *k, int64_t now_ns) {
         fail(k, &err, rc, 0);
         return f->next_ns;
     }
-    return f->heard_ns + silent_ns;
+    int64_t next_ns = f->heard_ns + silent_ns, believe_ns = f->began_ns + lasting_ns(k);
+    if (f->state != EB_FOLLOW_WATCH || f->believed || !is_good(f))
+        return next_ns;
+    if (now_ns >= believe_ns)
+        believe(k);
+    else if (believe_ns < next_ns)
+        next_ns = believe_ns;
+    return next_ns;
 }
 
 void eb_kube_follow_stop(struct eb_kube *k) {

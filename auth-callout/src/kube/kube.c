@@ -14,6 +14,7 @@ const struct eb_kube_times eb_kube_usual_times = {.watch_s = 60,
                                                   .retry_max_ns = 30 * EB_KUBE_SECOND_NS,
                                                   .ask_ms = 5000,
                                                   .no_ns = 3 * EB_KUBE_SECOND_NS,
+                                                  .again_ns = EB_KUBE_SECOND_NS / 5,
                                                   .unasked_ns = 2 * EB_KUBE_SECOND_NS,
                                                   .reviewed_ns = 5 * EB_KUBE_SECOND_NS};
 /* The thread looks around at least this often. */
@@ -48,8 +49,8 @@ static bool is_stopping(struct eb_kube *k) {
     return k->stopping;
 }
 
-/* Takes the transfers that ended; *ret_asked where one of them was an ask. False where none ended. */
-static bool collect(struct eb_kube *k, bool *ret_asked) {
+/* Takes the transfers that ended; false where none did. */
+static bool collect(struct eb_kube *k) {
     bool any = false;
     int left;
     for (CURLMsg *m = curl_multi_info_read(k->multi, &left); m; m = curl_multi_info_read(k->multi, &left)) {
@@ -61,12 +62,10 @@ static bool collect(struct eb_kube *k, bool *ret_asked) {
         any = true;
         (void)curl_easy_getinfo(curl, CURLINFO_PRIVATE, &whose);
         (void)curl_multi_remove_handle(k->multi, curl);
-        if (whose) {
+        if (whose)
             eb_kube_asks_ended(k, (struct eb_kube_ask *)(void *)whose, code);
-            *ret_asked = true;
-        } else {
+        else
             eb_kube_follow_ended(k, code);
-        }
     }
     return any;
 }
@@ -76,14 +75,13 @@ static void *kube_main(void *arg) {
     while (!is_stopping(k)) {
         int running = 0;
         int64_t now = eb_mono_ns();
-        int64_t next = eb_kube_follow_step(k, now);
-        bool asked = eb_kube_asks_step(k);
+        int64_t next = eb_kube_follow_step(k, now), next_ask = eb_kube_asks_step(k, now);
         (void)curl_multi_perform(k->multi, &running);
-        bool any = collect(k, &asked);
-        if (asked)
-            k->done(k->ctx);
+        bool any = collect(k);
+        if (next_ask < next)
+            next = next_ask;
         int64_t wait_ms = (next - eb_mono_ns()) / 1000000 + 1;
-        if (!any && !asked && wait_ms > 0)
+        if (!any && wait_ms > 0)
             (void)curl_multi_poll(k->multi, NULL, 0, wait_ms < ROUND_MAX_MS ? (int)wait_ms : ROUND_MAX_MS,
                                   NULL);
     }
@@ -112,7 +110,7 @@ static enum eb_rc rules_copy(struct eb_kube_texts *t, const struct eb_kube_confi
     return eb_kube_rules_check(&t->rules, reterr);
 }
 
-void eb_kube_check(const struct eb_issuer_config *c, struct eb_findings *f) {
+void eb_kube_check(const struct eb_issuer_config *c, bool files, struct eb_findings *f) {
     eb_auto_buf struct eb_buf api = {0}, prefix = {0};
     EB_CLEANUP(rules_done) struct eb_kube_texts texts = {0};
     struct eb_err err = {0};
@@ -122,8 +120,15 @@ void eb_kube_check(const struct eb_issuer_config *c, struct eb_findings *f) {
                                              : "in-cluster",
                           &api);
     eb_config_issuer_path(c, "subject-prefix", &prefix);
-    eb_kube_access_check(&c->kube, api.p, f);
-    enum eb_rc rc = rules_copy(&texts, &c->kube, &err);
+    EB_CLEANUP(eb_kube_access_done) struct eb_kube_access access = {0};
+    enum eb_rc rc = EB_OK;
+    if (files)
+        eb_kube_access_check(&c->kube, api.p, f);
+    else
+        rc = eb_kube_access_load(&c->kube, &access, &err);
+    if (rc != EB_OK && rc != EB_E_IO)
+        eb_findings_add(f, EB_ERROR, NULL, 0, api.p, NULL, "%s", eb_err_text(&err, rc));
+    rc = rules_copy(&texts, &c->kube, &err);
     if (rc != EB_OK)
         eb_findings_add(f, EB_ERROR, NULL, 0, prefix.p, NULL, "%s", eb_err_text(&err, rc));
 }
@@ -147,7 +152,7 @@ enum eb_rc eb_kube_start_timed(const struct eb_issuer_config *c, const struct eb
     if (rc == EB_OK)
         rc = rules_copy(&k->texts, &c->kube, reterr);
     if (rc == EB_OK)
-        rc = eb_kube_table_new(&k->table, reterr);
+        rc = eb_kube_table_new(&k->texts.rules, &k->table, reterr);
     if (rc != EB_OK)
         return rc;
     (void)curl_multi_setopt(k->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_NOTHING);
@@ -163,7 +168,7 @@ enum eb_rc eb_kube_start(const struct eb_issuer_config *c, eb_kube_fn done, void
     return eb_kube_start_timed(c, &eb_kube_usual_times, done, ctx, ret, reterr);
 }
 
-void eb_kube_stop(struct eb_kube *k) {
+void eb_kube_leave(struct eb_kube *k) {
     if (!k)
         return;
     {
@@ -171,6 +176,12 @@ void eb_kube_stop(struct eb_kube *k) {
         k->stopping = true;
     }
     (void)curl_multi_wakeup(k->multi);
+}
+
+void eb_kube_stop(struct eb_kube *k) {
+    if (!k)
+        return;
+    eb_kube_leave(k);
     (void)pthread_join(k->thread, NULL);
     kube_free(k);
 }
@@ -181,10 +192,12 @@ struct eb_kube_account *eb_kube_find(struct eb_kube *k, struct eb_str ns, struct
 
 void eb_kube_status(struct eb_kube *k, struct eb_kube_status *ret) {
     size_t accounts = eb_kube_table_count(k->table), bytes = eb_kube_table_bytes(k->table);
+    size_t cut = eb_kube_table_cut(k->table);
     EB_LOCKED(&k->mutex);
     *ret = k->status;
     ret->accounts = accounts;
     ret->bytes = bytes;
+    ret->cut = cut;
     ret->age_s = k->heard_ns ? (eb_mono_ns() - k->heard_ns) / EB_KUBE_SECOND_NS : -1;
 }
 

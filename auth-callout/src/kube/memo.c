@@ -67,6 +67,11 @@ bool eb_kube_memo_put(struct eb_kube_memo *m, const uint8_t key[EB_KUBE_MEMO_KEY
     return true;
 }
 
+int64_t eb_kube_memo_until(const struct eb_kube_memo *m, const uint8_t key[EB_KUBE_MEMO_KEY]) {
+    const struct place *p = find(m, key);
+    return p ? p->until_ns : 0;
+}
+
 void eb_kube_memo_drop(struct eb_kube_memo *m, const uint8_t key[EB_KUBE_MEMO_KEY]) {
     struct place *p = find(m, key);
     if (p)

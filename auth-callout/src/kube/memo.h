@@ -6,7 +6,7 @@
 
 #include "kube/kube.h"
 
-#define EB_KUBE_MEMO_KEY 32 /* bytes of a key, a hash: nobody chooses where it falls */
+#define EB_KUBE_MEMO_KEY EB_KUBE_KEY
 #define EB_KUBE_MEMO_PLACES 8192
 
 struct eb_kube_memo; /* the caller locks */
@@ -14,7 +14,8 @@ struct eb_kube_memo; /* the caller locks */
 struct eb_kube_memo *eb_kube_memo_new(void); /* NULL: out of memory */
 void eb_kube_memo_free(struct eb_kube_memo *m);
 
-/* True and the answer where one is known at now_ns; EB_KUBE_WAIT is kept until it is replaced. */
+/* True and the answer where one is known at now_ns; EB_KUBE_WAIT is kept until it is replaced, its until_ns
+ * (not 0) is the caller's. */
 bool eb_kube_memo_get(const struct eb_kube_memo *m, const uint8_t key[EB_KUBE_MEMO_KEY], int64_t now_ns,
                       enum eb_kube_answer *ret);
 /*
@@ -23,6 +24,8 @@ bool eb_kube_memo_get(const struct eb_kube_memo *m, const uint8_t key[EB_KUBE_ME
  */
 bool eb_kube_memo_put(struct eb_kube_memo *m, const uint8_t key[EB_KUBE_MEMO_KEY], enum eb_kube_answer answer,
                       int64_t now_ns, int64_t until_ns);
+/* The until_ns that was put with key; 0 where nothing is known of it. */
+int64_t eb_kube_memo_until(const struct eb_kube_memo *m, const uint8_t key[EB_KUBE_MEMO_KEY]);
 void eb_kube_memo_drop(struct eb_kube_memo *m, const uint8_t key[EB_KUBE_MEMO_KEY]);
 
 #endif

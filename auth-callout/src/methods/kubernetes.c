@@ -22,8 +22,13 @@ static enum eb_rc not_confirmed(struct eb_attempt *a, const struct eb_issuer *is
                                 enum eb_kube_answer answer, enum eb_rc no, const char *text) {
     if (answer == EB_KUBE_NO)
         return EB_FAIL(&a->err, no, "%s", text);
-    if (answer != EB_KUBE_UNASKED) /* YES: it came since we looked */
-        eb_attempt_wait(a, issuer);
+    if (answer == EB_KUBE_WAIT || answer == EB_KUBE_YES) /* YES: it came since we looked */
+        eb_attempt_wait(a, issuer, a->ticket.number);
+    /* Only an API that was asked in time and is silent refuses: where the ask queues for long, we are slow.
+     */
+    int64_t sent_ns = a->ticket.sent_ns;
+    a->overload =
+        answer == EB_KUBE_FULL || (answer == EB_KUBE_WAIT && (sent_ns == 0 || sent_ns > a->ask_by_ns));
     return EB_FAIL(&a->err, EB_E_KUBE_UNAVAILABLE, "the API of issuer %s %s", eb_issuer_label(issuer->config),
                    answer == EB_KUBE_UNASKED ? "could not be asked" : "did not answer in time");
 }
@@ -41,7 +46,7 @@ static enum eb_rc find_account(struct eb_attempt *a, const struct eb_issuer *iss
         *ret = EB_TAKE(found);
         return EB_OK;
     }
-    enum eb_kube_answer answer = eb_kube_want(kube, who->ns, who->name, who->uid);
+    enum eb_kube_answer answer = eb_kube_want(kube, who->ns, who->name, who->uid, &a->ticket);
     if (found)
         return not_confirmed(a, issuer, answer, EB_E_SA_REPLACED,
                              "the account was deleted and made again since the token was issued");
@@ -99,7 +104,7 @@ static enum eb_rc review(struct eb_attempt *a, const struct eb_issuer *issuer,
                                  .audiences = issuer->audiences,
                                  .audiences_n = issuer->audiences_n,
                                  .left_s = a->expires_s - a->now_s};
-    enum eb_kube_answer answer = eb_kube_review(issuer->source->kube, &q);
+    enum eb_kube_answer answer = eb_kube_review(issuer->source->kube, &q, &a->ticket);
     if (answer == EB_KUBE_YES)
         return EB_OK;
     return not_confirmed(a, issuer, answer, EB_E_TOKEN_REVIEW,

@@ -14,8 +14,9 @@ struct eb_attempt {
     const struct eb_auth_request *req;
     const struct eb_view *view;
     int64_t now_s;
-    unsigned conn;         /* EB_CONN_* bit, 0 for an unknown kind */
-    bool may_wait;         /* false where no time is left for it */
+    unsigned conn;     /* EB_CONN_* bit, 0 for an unknown kind */
+    bool may_wait;     /* false where no time is left for it */
+    int64_t ask_by_ns; /* an API that was asked by then and is silent when the time is over does not answer */
     struct eb_buf *grants; /* empty; kept by the worker: for grants that the method writes itself */
 
     enum eb_method method;
@@ -24,7 +25,9 @@ struct eb_attempt {
         entry; /* valid where the verdict is EB_OK or the entry was found before it failed (entry.name.p) */
     int64_t expires_s;              /* end of the credential, 0 = none */
     struct eb_source *wait_for;     /* the verdict needs what this source is fetching: park the request */
-    uint64_t since;                 /* the source's `ended` before anything of it was looked at */
+    uint64_t wait_number;           /* with wait_for: EB_SOURCE_KEYS, or the ticket's */
+    struct eb_kube_ticket ticket;   /* of what was asked last */
+    bool overload;                  /* too much is being asked: drop the request, do not refuse it */
     char identity[EB_IDENTITY_MAX]; /* what was claimed, for the log; never a secret */
     struct eb_err err;
 };
@@ -55,9 +58,9 @@ EB_MUSTCHECK enum eb_rc eb_token_verify(struct eb_attempt *a, const struct eb_is
 /* iss, dates, audience and kind of token by the issuer's rules; sets a->expires_s. For local functions. */
 EB_MUSTCHECK enum eb_rc eb_token_check(struct eb_attempt *a, const struct eb_issuer *issuer,
                                        const struct eb_jwt *t);
-/* What was just asked of the issuer's source is to come: the attempt waits where it may. The method then
- * returns the reason to refuse with where it may not. */
-void eb_attempt_wait(struct eb_attempt *a, const struct eb_issuer *issuer);
+/* What was just asked of the issuer's source (EB_SOURCE_KEYS or a->ticket's number) is to come: the attempt
+ * waits where it may. The method then returns the reason to refuse with where it may not. */
+void eb_attempt_wait(struct eb_attempt *a, const struct eb_issuer *issuer, uint64_t number);
 
 /* Notes the claimed identity, cut to fit. */
 void eb_attempt_identity(struct eb_attempt *a, const char *fmt, ...) EB_PRINTF(2, 3);

@@ -1,6 +1,9 @@
 /* Tokens of any kind: the issuer is found by `iss`, the signature verified with its keys. */
 #include "methods/methods.h"
 
+/* Sets of keys that one verdict looks at, where a new one comes each time. */
+enum { LOOKS_MAX = 3 };
+
 enum eb_rc eb_token_check(struct eb_attempt *a, const struct eb_issuer *issuer, const struct eb_jwt *t) {
     struct eb_jwt_rules rules = {.issuer = issuer->iss,
                                  .audiences = issuer->audiences,
@@ -9,21 +12,27 @@ enum eb_rc eb_token_check(struct eb_attempt *a, const struct eb_issuer *issuer, 
     return eb_jwt_check(t, &rules, a->now_s, &a->expires_s, &a->err);
 }
 
-void eb_attempt_wait(struct eb_attempt *a, const struct eb_issuer *issuer) {
-    if (a->may_wait)
-        a->wait_for = issuer->source;
+void eb_attempt_wait(struct eb_attempt *a, const struct eb_issuer *issuer, uint64_t number) {
+    if (!a->may_wait)
+        return;
+    a->wait_for = issuer->source;
+    a->wait_number = number;
 }
 
-/* The reason to refuse when no key fits yet: waits where a fetch may bring it, and only for a token that is
- * good otherwise. */
+/*
+ * The reason to refuse when no key of the set fits: waits where a fetch may bring it, and only for a token
+ * that is good otherwise. *ret_again: another set is there by now.
+ */
 static enum eb_rc without_key(struct eb_attempt *a, const struct eb_issuer *issuer, const struct eb_jwt *t,
-                              eb_token_local_fn local, bool have_set) {
+                              eb_token_local_fn local, const struct eb_jwks *seen, bool *ret_again) {
     enum eb_rc rc = local(a, issuer, t);
     if (rc != EB_OK)
         return rc;
-    if (eb_keysource_want(issuer->source->keys))
-        eb_attempt_wait(a, issuer);
-    if (!have_set)
+    enum eb_key_hope hope = eb_keysource_want(issuer->source->keys, seen);
+    *ret_again = hope == EB_KEYS_CHANGED;
+    if (hope == EB_KEYS_COMING)
+        eb_attempt_wait(a, issuer, EB_SOURCE_KEYS);
+    if (!seen)
         return EB_FAIL(&a->err, EB_E_KEYS_UNAVAILABLE, "the keys of issuer %s could not be fetched so far",
                        eb_issuer_label(issuer->config));
     return EB_FAIL(&a->err, EB_E_UNKNOWN_KID, "issuer %s publishes no key of that kid",
@@ -36,15 +45,20 @@ enum eb_rc eb_token_verify(struct eb_attempt *a, const struct eb_issuer *issuer,
         return EB_FAIL(&a->err, EB_E_ALG_NOT_ALLOWED, "alg %.*s is not in signing-algorithms of issuer %s",
                        t->alg_name.n > 16 ? 16 : (int)t->alg_name.n, t->alg_name.p ? t->alg_name.p : "",
                        eb_issuer_label(issuer->config));
-    EB_CLEANUP(eb_jwks_unrefp) struct eb_jwks *set = eb_keysource_get(issuer->source->keys);
-    if (!set)
-        return without_key(a, issuer, t, local, false);
-    enum eb_rc rc = eb_jwt_verify(t, set, issuer->algorithms, &a->err);
-    if (rc == EB_E_UNKNOWN_KID) {
+    enum eb_rc rc = EB_E_UNKNOWN_KID;
+    bool again = true;
+    for (int looks = 0; again && looks < LOOKS_MAX; looks++) {
+        EB_CLEANUP(eb_jwks_unrefp) struct eb_jwks *set = eb_keysource_get(issuer->source->keys);
+        again = false;
         a->err = (struct eb_err){0};
-        return without_key(a, issuer, t, local, true);
+        if (set)
+            rc = eb_jwt_verify(t, set, issuer->algorithms, &a->err);
+        if (set && rc != EB_E_UNKNOWN_KID)
+            return rc != EB_OK ? rc : local(a, issuer, t);
+        a->err = (struct eb_err){0};
+        rc = without_key(a, issuer, t, local, set, &again);
     }
-    return rc != EB_OK ? rc : local(a, issuer, t);
+    return rc;
 }
 
 static void note_stranger(struct eb_attempt *a, const struct eb_jwt *t) {
@@ -81,6 +95,5 @@ enum eb_rc eb_method_token(struct eb_attempt *a, struct eb_str token) {
     if (!issuer->source || !issuer->source->keys)
         return EB_FAIL(&a->err, EB_E_KEYS_UNAVAILABLE, "issuer %s is new or changed: restart the service",
                        eb_issuer_label(issuer->config));
-    a->since = atomic_load(&issuer->source->ended);
     return kubernetes ? eb_method_kubernetes(a, issuer, &t) : eb_method_oauth2(a, issuer, &t);
 }

@@ -384,11 +384,11 @@ class KubeApi:
     def namespace(self, name):
         return name
 
-    def account(self, namespace, name, annotations=None):
-        """A new one; its uid."""
+    def account(self, namespace, name, annotations=None, **more):
+        """A new one, with more members of its metadata; its uid."""
         uid = str(uuid.uuid4())
         found = {"metadata": {"name": name, "namespace": namespace, "uid": uid, "creationTimestamp": "2026-01-01T00:00:00Z",
-                              **({"annotations": dict(annotations)} if annotations else {})}}
+                              **({"annotations": dict(annotations)} if annotations else {}), **more}}
         with self.changed:
             assert (namespace, name) not in self.objects, "there is one"
             self.objects[namespace, name] = found

@@ -89,6 +89,36 @@ class Operator:
         """Account claims, changed by a test, as the operator signs them."""
         return nats_jwt(self.key(self.claims()["sub"]), {**claims, "iat": max(int(time.time()), claims["iat"] + 1)})
 
+    def edit(self, account, change):
+        """change(its nats member); signed by the operator. account None: the operator itself."""
+        claims = self.claims(account)
+        change(claims["nats"])
+        self.jwt_path(account).write_text(self.sign(claims))
+
+    def store_key(self, key):
+        """Puts a seed where nsc keeps it; its public key."""
+        path = self.key_path(key.public)
+        for folder in (path.parent.parent, path.parent):
+            folder.mkdir(mode=0o700, exist_ok=True)
+        path.write_text(secrets.note(key.seed, "a seed of the store"))
+        path.chmod(0o600)
+        return key.public
+
+    def add_account(self, name, **nats):
+        """As nsc makes one: no signing key, no JetStream."""
+        claims = {"iss": self.claims()["sub"], "sub": self.store_key(Key("A")), "name": name, "iat": int(time.time()),
+                  "nats": {"limits": {"subs": -1, "data": -1, "payload": -1, "imports": -1, "exports": -1, "wildcards": True, "conn": -1, "leaf": -1},
+                           "type": "account", "version": 2, **nats}}
+        self.jwt_path(name).parent.mkdir(mode=0o700)
+        self.jwt_path(name).write_text(self.sign(claims))
+
+    def held_path(self, account):
+        return self.dir / "auth-callout/keys" / ("issuer.seed" if account == "AUTH_SERVICE" else f"account-{account}.seed")
+
+    def held(self, account):
+        """The signing key of an account that auth-callout has."""
+        return Key.from_seed(self.held_path(account).read_text().strip()).public
+
     def scope(self, account, template, role="clients"):
         """Gives an account a scoped signing key; its seed file. The rendered files are made again by the next init()."""
         key, claims = Key("A"), self.claims(account)

@@ -35,12 +35,12 @@ def nats_attempt(site, members):
     return outcome, error
 
 
-def mqtt_packet(user=None, password=None):
-    """A CONNECT of MQTT 3.1.1 with a client id of its own."""
+def mqtt_packet(user=None, password=None, client_id=None):
+    """A CONNECT of MQTT 3.1.1; without a client id, with one of its own."""
     def text(s):
         return len(s).to_bytes(2, "big") + s.encode()
     body = b"\x00\x04MQTT\x04" + bytes([0x02 | (0x80 if user else 0) | (0x40 if password else 0)]) + b"\x00\x3c"
-    body += text(uuid.uuid4().hex[:20]) + (text(user) if user else b"") + (text(password) if password else b"")
+    body += text(client_id or uuid.uuid4().hex[:20]) + (text(user) if user else b"") + (text(password) if password else b"")
     size, length = len(body), b""
     while True:
         size, digit = size >> 7, size & 127

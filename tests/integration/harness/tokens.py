@@ -37,13 +37,15 @@ def header_of(token):
 class Provider:
     """The demo identity provider of a site."""
 
+    patience = 10  # seconds for an answer
+
     def __init__(self, url):
         self.url = url
 
     def post(self, path, **form):
         data = urllib.parse.urlencode(form).encode()
         try:
-            with urllib.request.urlopen(self.url + path, data, timeout=10) as answer:
+            with urllib.request.urlopen(self.url + path, data, timeout=self.patience) as answer:
                 return answer.status, json.load(answer)
         except urllib.error.HTTPError as error:
             return error.code, json.load(error)

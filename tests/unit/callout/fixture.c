@@ -77,9 +77,10 @@ struct eb_config *fx_config(const char *const *flags, struct eb_findings *f) {
     return rc == EB_OK ? c : NULL;
 }
 
-static void nothing(void *ctx, struct eb_source *s) {
+static void nothing(void *ctx, struct eb_source *s, uint64_t number) {
     (void)ctx;
     (void)s;
+    (void)number;
 }
 
 static bool has_keys(void *ctx) {

@@ -201,12 +201,19 @@ static bool has_kid(void *ctx) {
     return has(ctx);
 }
 
+/* Of somebody who looked at the set in use. */
+static enum eb_key_hope want_more(void) {
+    struct eb_jwks *set = eb_keysource_get(source);
+    enum eb_key_hope hope = eb_keysource_want(source, set);
+    eb_jwks_unref(set);
+    return hope;
+}
+
 static void expect_status(size_t keys, bool ever) {
-    size_t n;
-    int64_t age;
-    eb_keysource_status(source, &n, &age);
-    assert_int_equal(n, keys);
-    assert_int_equal(age >= 0, ever);
+    struct eb_key_status now;
+    eb_keysource_status(source, &now);
+    assert_int_equal(now.keys, keys);
+    assert_int_equal(now.age_s >= 0, ever);
 }
 
 static void fetches_and_refreshes(void **state) {
@@ -227,16 +234,59 @@ static void unknown_kids_fetch_once_in_ten_seconds(void **state) {
     wait_done(1);
     assert_int_equal(atomic_load(&idp.requests), 1);
     answer(200, set_b.p, set_b.n);
-    assert_true(eb_keysource_want(source));
+    assert_int_equal(want_more(), EB_KEYS_COMING);
     wait_done(2);
     assert_true(has("b"));
     for (int i = 0; i < 1000; i++)
-        assert_false(eb_keysource_want(source));
+        assert_int_equal(want_more(), EB_KEYS_SAME);
     (void)poll(NULL, 0, 100);
     assert_int_equal(atomic_load(&idp.requests), 2);
     assert_int_equal(EB_KEYSOURCE_UNKNOWN_NS, INT64_C(10000000000));
     eb_keysource_poke(source); /* an operator may always */
     wait_done(3);
+}
+
+/* A worker took the set just before a fetch ended: it is sent back to look, not away. */
+static void who_looked_at_an_older_set_looks_again(void **state) {
+    (void)state;
+    start(3600000, NULL);
+    assert_int_equal(eb_keysource_want(source, NULL), EB_KEYS_COMING);
+    wait_done(1);
+    assert_int_equal(eb_keysource_want(source, NULL), EB_KEYS_CHANGED);
+    struct eb_jwks *old = eb_keysource_get(source);
+    assert_int_equal(want_more(), EB_KEYS_COMING);
+    wait_done(2);
+    assert_int_equal(eb_keysource_want(source, old), EB_KEYS_CHANGED); /* within the ten seconds, too */
+    eb_jwks_unref(old);
+    assert_int_equal(want_more(), EB_KEYS_SAME);
+}
+
+static void failures_are_told_with_their_age(void **state) {
+    (void)state;
+    struct eb_key_status now;
+    start(3600000, NULL);
+    wait_done(1);
+    eb_keysource_status(source, &now);
+    assert_false(now.failing);
+    assert_string_equal(now.trouble, "");
+    answer(401, "", 0);
+    eb_keysource_poke(source);
+    wait_done(2);
+    eb_keysource_status(source, &now);
+    assert_true(now.failing && now.keys == 1 && now.age_s >= 0);
+    assert_in_range(now.failing_s, 0, 5);
+    assert_non_null(strstr(now.trouble, "401"));
+    (void)poll(NULL, 0, 1100);
+    eb_keysource_status(source, &now);
+    assert_in_range(now.failing_s, 1, 10); /* of the first that failed, whatever came since */
+    answer(200, set_b.p, set_b.n);
+    char b[] = "b";
+    eb_keysource_poke(source);
+    assert_true(fx_wait(has_kid, b, 5000));
+    for (int i = 0; i < 1000 && (eb_keysource_status(source, &now), now.failing); i++)
+        (void)poll(NULL, 0, 1);
+    assert_false(now.failing);
+    assert_string_equal(now.trouble, "");
 }
 
 /*
@@ -264,7 +314,7 @@ static void a_fetch_is_over_before_it_is_told(void **state) {
     wait_done(21);
     assert_int_equal(atomic_load(&early), 0);
     assert_false(eb_keysource_fetching(source));
-    assert_true(eb_keysource_want(source)); /* asked for and not begun counts as running */
+    assert_int_equal(want_more(), EB_KEYS_COMING); /* asked for and not begun counts as running */
     answer(500, "", 0);
     wait_done(22);
     assert_false(eb_keysource_fetching(source)); /* a failure ends it, too */
@@ -275,7 +325,7 @@ static void everyone_waits_for_one_fetch(void **state) {
     (void)pthread_mutex_lock(&idp.mutex); /* the provider takes its time */
     start(3600000, NULL);
     for (int i = 0; i < 1000; i++)
-        assert_true(eb_keysource_want(source));
+        assert_int_equal(want_more(), EB_KEYS_COMING);
     (void)pthread_mutex_unlock(&idp.mutex);
     wait_done(1);
     (void)poll(NULL, 0, 100);
@@ -461,7 +511,7 @@ static void a_hanging_provider_does_not_hold_the_stop(void **state) {
     idp.hang = true;
     start(3600000, NULL);
     (void)poll(NULL, 0, 200);
-    assert_true(eb_keysource_want(source)); /* it is being fetched */
+    assert_int_equal(want_more(), EB_KEYS_COMING); /* it is being fetched */
     int64_t before = eb_mono_ns();
     eb_keysource_stop(source);
     source = NULL;
@@ -474,6 +524,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(fetches_and_refreshes),
         TEST(unknown_kids_fetch_once_in_ten_seconds),
+        TEST(who_looked_at_an_older_set_looks_again),
+        TEST(failures_are_told_with_their_age),
         TEST(a_fetch_is_over_before_it_is_told),
         TEST(everyone_waits_for_one_fetch),
         TEST(bad_answers_keep_the_old_set),

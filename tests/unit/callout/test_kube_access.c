@@ -195,6 +195,34 @@ static const struct {
     {"https://a pi", "t", false},
 };
 
+/* What the file says now is used; a broken one changes nothing. */
+static void a_refresh_takes_what_it_says_now(void **state) {
+    (void)state;
+    struct fx_dir d = fx_dir_make();
+    static const char text[] = "apiVersion: v1\nkind: Config\ncurrent-context: c\n"
+                               "contexts: [{name: c, context: {cluster: k, user: u}}]\n"
+                               "clusters: [{name: k, cluster: {server: \"https://127.0.0.1:1\"}}]\n"
+                               "users: [{name: u, user: {token: %s}}]\n";
+    char body[400], path[300];
+    EB_CLEANUP(eb_kube_access_done) struct eb_kube_access a = {0};
+    struct eb_err err = {0};
+    (void)snprintf(path, sizeof path, "%s", fx_path(&d, "config"));
+    struct eb_kube_config c = {.kubeconfig = path};
+    (void)snprintf(body, sizeof body, text, "first");
+    fx_write(&d, "config", body);
+    assert_int_equal(eb_kube_access_load(&c, &a, &err), EB_OK);
+    (void)snprintf(body, sizeof body, text, "second");
+    fx_write(&d, "config", body);
+    assert_int_equal(eb_kube_access_refresh(&a, &err), EB_OK);
+    assert_true(eb_str_eqz(eb_secret_get(a.token), "second"));
+    fx_write(&d, "config", "apiVersion: v1\nkind: Con");
+    assert_int_not_equal(eb_kube_access_refresh(&a, &err), EB_OK);
+    assert_true(eb_str_eqz(eb_secret_get(a.token), "second"));
+    struct eb_kube_access none = {0};
+    assert_int_equal(eb_kube_access_refresh(&none, &err), EB_OK); /* nothing to read */
+    fx_dir_remove(&d);
+}
+
 static void checks_urls(void **state) {
     (void)state;
     for (size_t i = 0; i < EB_COUNT_OF(urls); i++) {
@@ -285,6 +313,7 @@ int main(void) {
         cmocka_unit_test(a_json_kubeconfig_is_one),
         cmocka_unit_test(refuses_what_is_not_taken),
         cmocka_unit_test(refuses_what_is_no_kubeconfig),
+        cmocka_unit_test(a_refresh_takes_what_it_says_now),
         cmocka_unit_test(checks_urls),
         cmocka_unit_test(in_a_pod),
         cmocka_unit_test(contradictions_and_nothing),

@@ -27,9 +27,12 @@ static struct {
     bool end_watch;
     _Atomic bool hold; /* GETs of single accounts and reviews wait */
     _Atomic int lists, watches, gets, reviews;
+    _Atomic int bad_gets; /* so many GETs of single accounts are answered 500 first */
 } api = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
-static _Atomic int ended; /* times that whoever waits was told to look again */
+static _Atomic int ended;            /* times that whoever waits was told to look again */
+static _Atomic uint64_t last_ended;  /* the number that was told */
+static struct eb_kube_ticket ticket; /* of what was asked last */
 static struct eb_kube *kube;
 
 static ssize_t read_events(void *cls, uint64_t pos, char *to, size_t max) {
@@ -91,6 +94,10 @@ static enum MHD_Result on_http(void *cls, struct MHD_Connection *conn, const cha
             (void)poll(NULL, 0, 2);
         r = text_of(review ? &api.review : &api.get);
         status = review ? api.review_status : api.get_status;
+        if (!review && atomic_load(&api.bad_gets) > 0) {
+            atomic_fetch_sub(&api.bad_gets, 1);
+            status = 500;
+        }
     }
     enum MHD_Result queued = MHD_queue_response(conn, status, r);
     MHD_destroy_response(r);
@@ -129,8 +136,10 @@ static void set_list(const char *item) {
     set(&api.list, text);
 }
 
-static void on_end(void *ctx) {
+static void on_end(void *ctx, uint64_t number) {
     (void)ctx;
+    assert_true(number != 0);
+    atomic_store(&last_ended, number);
     atomic_fetch_add(&ended, 1);
 }
 
@@ -141,6 +150,7 @@ static const struct eb_kube_times short_times = {.watch_s = 1,
                                                  .retry_max_ns = 50 * MS,
                                                  .ask_ms = 3000,
                                                  .no_ns = 200 * MS,
+                                                 .again_ns = 20 * MS,
                                                  .unasked_ns = 200 * MS,
                                                  .reviewed_ns = 300 * MS};
 
@@ -150,6 +160,7 @@ static int begin(void **state) {
     api.list_status = 200;
     api.review_status = 201;
     atomic_store(&api.hold, false);
+    atomic_store(&api.bad_gets, 0);
     atomic_store(&api.lists, 0);
     atomic_store(&api.watches, 0);
     atomic_store(&api.gets, 0);
@@ -264,7 +275,7 @@ static void poke_lists_anew(void **state) {
 }
 
 static enum eb_kube_answer want(const char *uid) {
-    return eb_kube_want(kube, NS, NAME, eb_str(uid));
+    return eb_kube_want(kube, NS, NAME, eb_str(uid), &ticket);
 }
 static bool is_known(void *ctx) {
     return want(ctx) != EB_KUBE_WAIT;
@@ -313,10 +324,10 @@ static void another_uid_and_none_are_no(void **state) {
     assert_int_equal(want(UID2), EB_KUBE_NO);
     assert_int_equal(atomic_load(&api.gets), 1);
     api.get_status = 404;
-    assert_int_equal(eb_kube_want(kube, NS, EB_STR("never"), EB_STR(UID)), EB_KUBE_WAIT);
+    assert_int_equal(eb_kube_want(kube, NS, EB_STR("never"), EB_STR(UID), &ticket), EB_KUBE_WAIT);
     atomic_store(&ended, 0);
     assert_true(fx_wait(at_least, &ended, 2000));
-    assert_int_equal(eb_kube_want(kube, NS, EB_STR("never"), EB_STR(UID)), EB_KUBE_NO);
+    assert_int_equal(eb_kube_want(kube, NS, EB_STR("never"), EB_STR(UID), &ticket), EB_KUBE_NO);
 }
 
 static bool asked_again(void *ctx) {
@@ -346,20 +357,92 @@ static void failures_are_unasked_for_a_while(void **state) {
     assert_true(grants(z("old.a")));
 }
 
-static void too_many_are_unasked(void **state) {
+static void one_bad_answer_is_asked_again(void **state) {
+    (void)state;
+    assert_true(fx_wait(is_watching, NULL, 3000));
+    set(&api.get, account("chiller", UID2, 20, "looked.a"));
+    atomic_store(&api.bad_gets, 1);
+    assert_int_equal(want(UID2), EB_KUBE_WAIT);
+    assert_true(fx_wait(grants, z("looked.a"), 2000));
+    assert_int_equal(atomic_load(&api.gets), 2);
+    assert_int_equal(status().lookups, 1);
+    assert_int_equal(status().failures, 1);
+    assert_true(fx_wait(at_least, &ended, 2000)); /* and whoever waits is told once */
+    assert_int_equal(atomic_load(&ended), 1);
+    atomic_store(&api.gets, 0);
+    api.get_status = 403; /* which a second time does not change */
+    assert_int_equal(want(UID), EB_KUBE_WAIT);
+    assert_true(fx_wait(is_known, z(UID), 2000));
+    assert_int_equal(want(UID), EB_KUBE_UNASKED);
+    assert_int_equal(atomic_load(&api.gets), 1);
+}
+
+static void a_busy_api_is_no_refusal(void **state) {
+    (void)state;
+    assert_true(fx_wait(is_watching, NULL, 3000));
+    api.get_status = 429;
+    assert_int_equal(want(UID2), EB_KUBE_WAIT);
+    assert_true(fx_wait(is_known, z(UID2), 2000));
+    assert_int_equal(want(UID2), EB_KUBE_FULL);
+    assert_int_equal(atomic_load(&api.gets), 2);
+}
+
+static bool is_sent(void *ctx) {
+    (void)ctx;
+    return want(UID2) == EB_KUBE_WAIT && ticket.sent_ns != 0;
+}
+
+/* Who waits for one ask is not woken by the end of another. */
+static void each_end_tells_its_own_number(void **state) {
+    (void)state;
+    enum { ASKS = 30 };
+    static struct eb_kube_ticket tickets[ASKS];
+    assert_true(fx_wait(is_watching, NULL, 3000));
+    api.get_status = 404;
+    atomic_store(&api.hold, true);
+    assert_int_equal(want(UID2), EB_KUBE_WAIT);
+    uint64_t own = ticket.number;
+    assert_true(fx_wait(is_sent, NULL, 2000));
+    assert_int_equal(ticket.number, own);
+    for (int i = 0; i < ASKS; i++) {
+        char name[32];
+        (void)snprintf(name, sizeof name, "n-%d", i);
+        assert_int_equal(eb_kube_want(kube, NS, eb_str(name), EB_STR(UID), &tickets[i]), EB_KUBE_WAIT);
+        for (int k = 0; k < i; k++)
+            assert_true(tickets[i].number != tickets[k].number && tickets[i].number != own);
+        assert_true(eb_kube_asking(kube, &tickets[i]));
+    }
+    struct eb_kube_ticket last;
+    (void)poll(NULL, 0, 50);
+    assert_int_equal(eb_kube_want(kube, NS, EB_STR("n-29"), EB_STR(UID), &last), EB_KUBE_WAIT);
+    assert_int_equal(last.number, tickets[ASKS - 1].number);
+    assert_int_equal(last.sent_ns, 0); /* eight are under way: it queues */
+    atomic_store(&api.hold, false);
+    for (int i = 0; i < 2000 && atomic_load(&ended) < ASKS + 1; i++)
+        (void)poll(NULL, 0, 1);
+    assert_int_equal(atomic_load(&ended), ASKS + 1);
+    bool is_ours = atomic_load(&last_ended) == own;
+    for (int i = 0; i < ASKS; i++) {
+        is_ours = is_ours || atomic_load(&last_ended) == tickets[i].number;
+        assert_false(eb_kube_asking(kube, &tickets[i]));
+    }
+    assert_true(is_ours);
+}
+
+static void too_many_are_not_taken(void **state) {
     (void)state;
     assert_true(fx_wait(is_watching, NULL, 3000));
     atomic_store(&api.hold, true);
-    size_t waiting = 0, unasked = 0;
-    for (int i = 0; i < 2000; i++) {
+    size_t waiting = 0, full = 0;
+    for (int i = 0; i < 5000; i++) {
         char name[32];
         (void)snprintf(name, sizeof name, "n-%d", i);
-        enum eb_kube_answer answer = eb_kube_want(kube, NS, eb_str(name), EB_STR(UID));
+        enum eb_kube_answer answer = eb_kube_want(kube, NS, eb_str(name), EB_STR(UID), &ticket);
         waiting += answer == EB_KUBE_WAIT;
-        unasked += answer == EB_KUBE_UNASKED;
+        full += answer == EB_KUBE_FULL;
     }
-    assert_int_equal(waiting + unasked, 2000);
-    assert_true(waiting >= 100 && waiting <= 600);
+    assert_int_equal(waiting + full, 5000);
+    assert_true(waiting >= 1800 && waiting <= 2100);
     /* end() stops it with all of this under way */
 }
 
@@ -370,7 +453,7 @@ static enum eb_kube_answer review(const char *token) {
                                  .audiences = audiences,
                                  .audiences_n = 2,
                                  .left_s = 600};
-    return eb_kube_review(kube, &q);
+    return eb_kube_review(kube, &q, &ticket);
 }
 static bool is_reviewed(void *ctx) {
     return review(ctx) != EB_KUBE_WAIT;
@@ -480,7 +563,10 @@ int main(void) {
         WITH_API(an_answer_that_is_overtaken_changes_nothing),
         WITH_API(another_uid_and_none_are_no),
         WITH_API(failures_are_unasked_for_a_while),
-        WITH_API(too_many_are_unasked),
+        WITH_API(one_bad_answer_is_asked_again),
+        WITH_API(a_busy_api_is_no_refusal),
+        WITH_API(each_end_tells_its_own_number),
+        WITH_API(too_many_are_not_taken),
         WITH_API(reviews_say_yes_only_where_all_fits),
         WITH_API(a_yes_is_kept_for_a_while),
         WITH_API(ends_at_once_whatever_is_under_way),

@@ -1,6 +1,7 @@
 /* ServiceAccount tokens through the whole core: whose they are, where they place, what waits for an API that
  * does not answer, and what is refused before anything is asked. */
 #include <stdio.h>
+#include <unistd.h>
 
 #include "clock.h"
 #include "fixture.h"
@@ -109,6 +110,12 @@ static void check(const struct row *row, size_t i, bool waited) {
         fx_answer_done(&a);
         check(row, i, true);
         return;
+    }
+    /* Dropped for as long as the API was not even asked: only its silence or failure refuses. */
+    for (int rounds = 0; row->parks && a.outcome == EB_DROP && rounds < 3000; rounds++) {
+        fx_answer_done(&a);
+        (void)usleep(1000);
+        a = fx_run(&world, eb_buf_get(&payload), EB_STR_NONE, NULL, true);
     }
     if (a.outcome != EB_ANSWER || a.reason != row->reason || a.method != EB_METHOD_KUBERNETES)
         fail_msg("row %zu: %s, %s", i, eb_rc_name(a.reason), eb_method_name(a.method));

@@ -1,8 +1,12 @@
 /* Documents exchanged while callouts run: a bad new one never replaces a good one, failures are counted,
  * reasons told. */
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "fixture.h"
 
@@ -188,6 +192,75 @@ static void reconfigure(void **state) {
     assert_int_equal(by_cert(leaf2), EB_E_METHOD_OFF); /* mtls.ca-path went away with it */
 }
 
+static struct eb_config *without_document(const char *prefix) {
+    char issuer[300], jwks[300], more[100];
+    eb_auto_findings struct eb_findings f = {0};
+    (void)snprintf(issuer, sizeof issuer, "--nats.issuer-seed-file=%s", fx_path(&dir, FX_ISSUERS));
+    (void)snprintf(jwks, sizeof jwks, "--kubernetes.jwks-path=%s", fx_path(&dir, FX_ISSUERS));
+    (void)snprintf(more, sizeof more, "--kubernetes.subject-prefix=%s", prefix);
+    return fx_config((const char *const[]){issuer, jwks, more, "--kubernetes.api-url=http://127.0.0.1:1",
+                                           "--kubernetes.issuer=https://k.example",
+                                           "--kubernetes.account=CSC", NULL},
+                     &f);
+}
+
+static void put_document(const char *text) {
+    if (!text) {
+        assert_int_equal(unlink(EB_CONFIG_PERMISSIONS), 0);
+        return;
+    }
+    FILE *f = fopen(EB_CONFIG_PERMISSIONS, "w");
+    assert_non_null(f);
+    assert_true(fputs(text, f) >= 0 && fclose(f) == 0);
+}
+
+static void expect_entries(struct eb_live *l, size_t n) {
+    EB_CLEANUP(eb_view_done) struct eb_view v = {0};
+    eb_live_view(l, &v);
+    assert_int_equal(eb_policy_count(v.policy, EB_POLICY_NOAUTH), n);
+}
+
+/* With Kubernetes the document of the default path may be absent from the start on, but not go away. */
+static void a_document_that_goes_is_no_empty_one(void **state) {
+    (void)state;
+    if (unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+        mount("tmpfs", "/etc", "tmpfs", 0, NULL) != 0 || mkdir("/etc/auth-callout", 0755) != 0) {
+        print_message("left out: a /etc of its own, which takes root\n");
+        skip();
+    }
+    fx_write(&dir, FX_ISSUERS, ACCOUNT_R0_SEED "\n");
+    eb_auto_findings struct eb_findings f = {0}, quiet = {0}, bad = {0};
+    eb_auto_buf struct eb_buf told = {0};
+    struct eb_live *l = NULL;
+    assert_int_equal(eb_live_new(without_document("k8s."), &l, &f), EB_OK);
+    assert_int_equal(f.warnings, 1);
+    eb_findings_print(&f, &told);
+    assert_non_null(strstr(told.p, EB_CONFIG_PERMISSIONS));
+    expect_entries(l, 0);
+    assert_int_equal(eb_live_reload_policy(l, &quiet), EB_OK); /* none was ever there */
+    assert_int_equal(eb_live_reconfigure(l, without_document("k8s."), &quiet), EB_OK);
+    assert_int_equal(quiet.n, 0);
+    put_document("{\"noauth\": {\"account\": \"CSC\"}}");
+    assert_int_equal(eb_live_reload_policy(l, &quiet), EB_OK);
+    expect_entries(l, 1);
+    int64_t failures = fx_metric("auth_permissions_reload_failures_total");
+    put_document(NULL);
+    assert_int_not_equal(eb_live_reload_policy(l, &bad), EB_OK);
+    assert_int_not_equal(eb_live_reconfigure(l, without_document("k8s."), &bad), EB_OK);
+    assert_int_equal(bad.errors, 2);
+    assert_int_equal(fx_metric("auth_permissions_reload_failures_total"), failures + 2);
+    expect_entries(l, 1);
+    /* What would not let it start again is refused as a reload, too. */
+    put_document("{\"noauth\": {\"account\": \"CSC\"}}");
+    eb_auto_findings struct eb_findings prefix = {0};
+    assert_int_equal(eb_live_reconfigure(l, without_document("$JS."), &prefix), EB_E_INVALID);
+    eb_buf_reset(&told);
+    eb_findings_print(&prefix, &told);
+    assert_non_null(strstr(told.p, "kubernetes.subject-prefix"));
+    assert_int_equal(eb_live_reconfigure(l, without_document("k8s."), &quiet), EB_OK);
+    eb_live_free(l);
+}
+
 static void every_fault_is_told_at_once(void **state) {
     (void)state;
     eb_auto_findings struct eb_findings f = {0};
@@ -266,6 +339,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(reconfigure, open_world, close_world),
         cmocka_unit_test(every_fault_is_told_at_once),
         cmocka_unit_test_setup_teardown(under_load, open_world, close_world),
+        cmocka_unit_test(a_document_that_goes_is_no_empty_one), /* last: it hides /etc */
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

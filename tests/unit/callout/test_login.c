@@ -95,6 +95,7 @@ static void seeds_and_tokens_by_environment(void **state) {
     (void)unsetenv("NATS_TOKEN");
 }
 
+#define NOT_SHOWN "(not shown: no list of nats://host:port; a comma in a password is written %2C)"
 static void passwords_are_not_described(void **state) {
     (void)state;
     static const struct {
@@ -104,6 +105,16 @@ static void passwords_are_not_described(void **state) {
         {"nats://user:hunter2@a:4222,tls://hunter2@b", "a:4222, b"},
         {"nats://user:hunter2@hunter2@a:4222", "a:4222"},
         {" nats://a:1 , nats://u:hunter2@b:2", "nats://a:1, b:2"},
+        {"tls://[::1]:4222,u:p@a,", NOT_SHOWN},
+        {"tls://[::1]:4222/,a", "tls://[::1]:4222, a"},
+        /* a comma within the password */
+        {"nats://svc:hunter2,secret@h:1", NOT_SHOWN},
+        {"nats://svc:hunter,2secret@h:1", NOT_SHOWN},
+        {"nats://svc:4222,hunter2@h:1", NOT_SHOWN},
+        {"nats://svc,hunter2@h:1", NOT_SHOWN},
+        {"hunter2?", NOT_SHOWN},
+        {"nats://a:hunter2", NOT_SHOWN},
+        {"hunter2://a:1", NOT_SHOWN},
     };
     for (size_t i = 0; i < EB_COUNT_OF(rows); i++) {
         char flag[200];
@@ -113,7 +124,7 @@ static void passwords_are_not_described(void **state) {
         struct eb_config *c = fx_config((const char *const[]){"--nats.issuer-seed-file=/k", flag, NULL}, &f);
         eb_auto_buf struct eb_buf b = {0};
         eb_login_describe(c, &b);
-        assert_null(strstr(b.p, "hunter2"));
+        assert_null(strstr(b.p, "hunter"));
         assert_string_equal(b.p, rows[i].want);
     }
 }

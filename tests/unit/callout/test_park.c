@@ -89,11 +89,15 @@ static void release(void **state) {
 /* Each key's jobs alone, many of them, and none that was added while a release ran. */
 static void released_by_key(void **state) {
     (void)state;
-    static const int keys[2];
+    static const int whose;
+    static const struct eb_park_key keys[] = {{&whose, 0}, {&whose, 7}};
     struct eb_park *p = start(JOBS);
     size_t of_one = JOBS / 2;
     for (size_t i = 0; i < JOBS; i++)
         assert_true(eb_park_add(p, &jobs[i], &keys[i % 2], eb_mono_ns() + 60000 * MS));
+    eb_park_release(p, &(struct eb_park_key){NULL, 7});
+    eb_park_release(p, &(struct eb_park_key){&whose, 8});
+    assert_int_equal(atomic_load(&resumed), 0);
     eb_park_release(p, &keys[1]);
     assert_int_equal(atomic_load(&resumed), of_one);
     for (size_t i = 0; i < JOBS; i++)

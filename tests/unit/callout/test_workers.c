@@ -104,9 +104,9 @@ static void answers(void **state) {
     assert_int_equal(atomic_load(&sent), want);
 }
 
-static void on_source(void *ctx, struct eb_source *s) {
+static void on_source(void *ctx, struct eb_source *s, uint64_t number) {
     (void)ctx;
-    eb_park_release(park, s);
+    eb_park_release(park, &(struct eb_park_key){s, number});
 }
 
 /*
