@@ -183,7 +183,8 @@ def test_drop_in_by_environment_with_the_keys_in_a_file(cluster, new_bus, ns, tm
     cluster.account(ns, "chiller")
     env = {"KUBECONFIG": str(cluster.kubeconfig()), "NATS_ACCOUNT": "OTHER", "JWT_ISSUER": cluster.issuer, "JWKS_PATH": str(jwks)}
     bus = new_bus({"permissions": {}}, env=env)  # and no permissions document
-    assert not bus.log.find(level="error") and not bus.log.find(msg="the configuration has a doubtful place")
+    assert not bus.log.find(level="error")
+    assert [line["path"] for line in bus.log.find(msg="the configuration has a doubtful place")] == ["permissions.file"]
     with bus.client(cluster.token(ns, "chiller")) as client:
         assert bus.hears(client, f"{ns}.a", "OTHER")
 

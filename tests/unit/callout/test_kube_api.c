@@ -234,6 +234,12 @@ static void *z(const char *text) {
     return (void *)(uintptr_t)text;
 }
 
+/* An event is counted a moment after it is in force. */
+static bool three_events(void *ctx) {
+    (void)ctx;
+    return status().events >= 3;
+}
+
 static void lists_then_watches(void **state) {
     (void)state;
     assert_true(fx_wait(is_watching, NULL, 3000));
@@ -245,6 +251,7 @@ static void lists_then_watches(void **state) {
     assert_true(fx_wait(is_gone, NULL, 1000));
     say("ADDED", account("chiller", UID2, 13, "again.a,>"));
     assert_true(fx_wait(grants, z("again.a"), 1000));
+    assert_true(fx_wait(three_events, NULL, 1000));
     struct eb_kube_status s = status();
     assert_int_equal(s.accounts, 1);
     assert_int_equal(s.events, 3);

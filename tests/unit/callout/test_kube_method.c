@@ -104,6 +104,12 @@ static void check(const struct row *row, size_t i, bool waited) {
         .auth_token = token.p, .kind = row->kind, .type = row->type, .mqtt_id = row->mqtt_id};
     fx_request(&r, &payload);
     struct fx_answer a = fx_run(&world, eb_buf_get(&payload), EB_STR_NONE, NULL, waited);
+    /* The keys may still be on their way to the first of the rows. */
+    for (int rounds = 0; !row->parks && a.outcome == EB_PARK && rounds < 3000; rounds++) {
+        fx_answer_done(&a);
+        (void)usleep(1000);
+        a = fx_run(&world, eb_buf_get(&payload), EB_STR_NONE, NULL, waited);
+    }
     if (row->parks && !waited) {
         if (a.outcome != EB_PARK)
             fail_msg("row %zu: outcome %d, %s", i, (int)a.outcome, eb_rc_name(a.reason));
