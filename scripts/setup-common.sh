@@ -81,7 +81,8 @@ go_pinned() {
             --only-binary :all: -r scripts/go-toolchain.txt || return 1
     GO_PINNED=$(find "$DEPS/go/venv" -path '*/go/bin/go' -type f | head -n 1)
     [ -n "$GO_PINNED" ] || return 1
-    chmod -R u+x "${GO_PINNED%/*}" "${GO_PINNED%/bin/go}/pkg/tool" 2>/dev/null || true
+    # the package may have lost the modes of its programs
+    chmod -R u+x "${GO_PINNED%/*}" "${GO_PINNED%/bin/go}/pkg/tool" && "$GO_PINNED" version >/dev/null
 }
 go_pinned_run() { # function
     GOROOT=${GO_PINNED%/bin/go} GOPATH=$DEPS/go/path GOCACHE=$DEPS/go/cache GOTOOLCHAIN=local "$1" "$GO_PINNED"

@@ -47,6 +47,7 @@ tally_pytest() { # name pytest arguments…
     # ended without a verdict, or ran no test
     { [ "$status" -eq 0 ] && [ "$tests" -gt 0 ]; } || [ "$fails" -gt 0 ] || fails=1
     [ "$tests" -ge "$((fails + skips))" ] || tests=$((fails + skips))
+    [ "$skips" -eq 0 ] || echo "$name: $skips left out, each named above with its reason"
     tally "$name" "$((tests - fails - skips))" "$fails"
 }
 tally_junit() { # file attribute

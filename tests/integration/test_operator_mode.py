@@ -37,6 +37,11 @@ def op(request, tmp_path_factory):
         op.stop()
 
 
+# Tests that are of one of the two: the resolver has no part in them, or only that one has what they need.
+with_memory = pytest.mark.parametrize("op", ["memory"], indirect=True)
+with_full = pytest.mark.parametrize("op", ["full"], indirect=True)
+
+
 @pytest.fixture
 def new_operator(tmp_path):
     made = []
@@ -81,9 +86,8 @@ def test_nkey(op):
         op.nats(seed=STRANGER.seed).connect()
 
 
+@with_memory
 def test_mqtt_by_the_default_sentinel(op):
-    if op.mqtt_tls:
-        pytest.skip("behind TLS there: the certificate is the credential of the next test")
     with op.mqtt(user="oauthtoken", password=op.token("probe")) as client:
         assert client.subscribe("own/#", 1) == 1
         client.publish("own/a", b"by mqtt", 1)
@@ -91,9 +95,8 @@ def test_mqtt_by_the_default_sentinel(op):
         assert client.subscribe("other/#") == 0x80
 
 
+@with_full
 def test_mqtt_with_a_certificate_alone(op):
-    if not op.mqtt_tls:
-        pytest.skip("no TLS there")
     ca = op.ca_file
     cert, key = op.ca.issue("panel").write(op.folder, "panel")
     with op.mqtt(tls=(ca, cert, key)) as client:
@@ -119,9 +122,8 @@ def test_a_sentinel_gives_no_right(op):
         op.nats().connect()  # the default sentinel
 
 
+@with_memory
 def test_a_sentinel_as_password(op):
-    if op.mqtt_tls:
-        pytest.skip("behind TLS there")
     sentinel, offset = op.jwt("AUTH_SERVICE", "sentinel"), op.log.size()
     with pytest.raises(MqttRefused) as refused:
         op.mqtt(user="probe", password=sentinel).connect()
@@ -129,10 +131,9 @@ def test_a_sentinel_as_password(op):
     op.decided(offset, msg="refused", reason="unrecognized_credentials", kind="mqtt")
 
 
+@with_memory
 def test_a_client_that_signs_for_itself(op, tmp_path):
     """A user of AUTH_SERVICE by a stranger's key is turned away by the server; nobody is asked."""
-    if op.resolver != "memory":
-        pytest.skip("the resolver has no part in it")
     key, stranger = Key("U"), Key("A")
     jwt = nats_jwt(stranger, {"iss": stranger.public, "sub": key.public, "name": "me", "iat": int(time.time()),
                               "nats": {"issuer_account": op.id("AUTH_SERVICE"), "subs": -1, "data": -1, "payload": -1, "type": "user", "version": 2}})
@@ -226,9 +227,8 @@ def test_a_lost_key_is_replaced_while_it_runs(new_operator):
 
 
 # --- its end --------------------------------------------------------------------------------------------------------
+@with_memory
 def test_a_session_ends_with_its_token(op):
-    if op.resolver != "memory":
-        pytest.skip("the resolver has no part in it")
     life = 4 * (1 if SLOW == 1 else 2)
     begin = time.time()
     with op.nats(token=op.token("probe", life=life)) as client:
@@ -237,10 +237,9 @@ def test_a_session_ends_with_its_token(op):
         assert "authentication expired" in str(client.nc.last_error).lower()
 
 
+@with_full
 def test_what_was_minted_can_be_revoked(op):
     """nats-server revokes by iat: a user JWT without one could not be."""
-    if op.resolver != "full":
-        pytest.skip("accounts are pushed to the full resolver")
     claims = op.claims("PLANT")
     with op.nats(token=op.token("fitter")) as client:
         speaks(op, client, "PLANT")
