@@ -2,6 +2,7 @@
 import contextlib
 import json
 import re
+import signal
 import urllib.error
 import urllib.request
 import uuid
@@ -10,7 +11,7 @@ import yaml
 from harness import metrics, natsio, nkeys, secrets
 from harness.bus import AUTH_CALLOUT, NATS_SERVER
 from harness.logs import Log
-from harness.wait import until
+from harness.wait import SLOW, until
 
 from processes import HOST, Process, free_port
 
@@ -135,11 +136,12 @@ authorization {{
             return self.http("/readyz")[0] == 200
 
     def stop(self):
-        """Ends both; then no log may hold a token or a seed, and nothing may have ended by itself."""
+        """Ends both; then no log may hold a token or a seed, and auth-callout ended when it was told to, soon and well."""
         ended = None if self.callout.running() or self.callout._running is None else self.callout.tail()
-        self.callout.stop()
-        self.server.stop()
+        status = self.callout.stop(timeout=6 * SLOW)
+        self.server.stop(signal.SIGKILL)  # told to end, it waits for logins that nobody will answer
         assert ended is None, f"auth-callout ended by itself:\n{ended}"
+        assert status in (0, None), f"auth-callout ended with {status}, not with 0 within seconds:\n{self.callout.tail()}"
         text = self.log.text()
         leaks = secrets.found_in(text)
         assert not leaks, "secrets in the log:\n" + "\n".join(leaks)

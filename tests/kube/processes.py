@@ -61,8 +61,9 @@ class Process:
             return next(int(line.split()[1]) * 1024 for line in f if line.startswith("VmRSS:"))
 
     def stop(self, how=signal.SIGTERM, timeout=20):
+        """The exit status, that of SIGKILL where it did not end in time; None where it was not started."""
         if self._running is None:
-            return
+            return None
         if self._running.poll() is None:
             self._running.send_signal(how)
             try:
@@ -70,4 +71,5 @@ class Process:
             except subprocess.TimeoutExpired:
                 self._running.kill()
                 self._running.wait(timeout)
-        self._running = None
+        status, self._running = self._running.returncode, None
+        return status
