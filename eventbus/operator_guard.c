@@ -90,12 +90,15 @@ bool eb_operator_check_links(const char *root, struct eb_findings *f) {
 
 /* --- mending ---------------------------------------------------------------------------------------------
  */
-/* NAME.new-…: of a run that was killed while it wrote. This one holds the lock, so none is at work. */
+/* NAME.new-PID-XXXXXXXX: of a run that was killed while it wrote (eb_file_write). This one holds the lock, so
+ * none is at work. */
 static bool is_leftover(const char *path) {
     const char *name = strrchr(path, '/');
     const char *mark = name ? strstr(name, ".new-") : NULL;
     const char *rest = mark ? mark + strlen(".new-") : "";
-    return *rest && rest[strspn(rest, "0123456789abcdef-")] == '\0';
+    size_t pid = strspn(rest, "0123456789");
+    return pid && rest[pid] == '-' && strspn(rest + pid + 1, "0123456789abcdef") == 8 &&
+           rest[pid + 9] == '\0';
 }
 
 static bool mend(void *ctx, const char *path, const struct stat *st) {

@@ -400,6 +400,13 @@ static enum eb_rc sign_again(struct eb_operator_run *r, struct eb_store_account 
                              const char *path) {
     EB_CLEANUP(eb_nkey_freep) struct eb_nkey *signing = NULL, *key = NULL;
     eb_auto_buf struct eb_buf jwt = {0};
+    /* signed now, the user would be newer than what revokes it; a `*` says nothing of this one */
+    if (a->claims.revocations && json_object_getn(a->claims.revocations, u->jwt.jwt.sub.p, u->jwt.jwt.sub.n))
+        return EB_FAIL(
+            &r->err, EB_E_INVALID,
+            "%s: revoked in its account, and the key that signed it is gone: move its JWT, key and "
+            "creds away for a new user",
+            path);
     enum eb_rc rc = get_key(r, u->jwt.jwt.sub, EB_NKEY_USER, u->name, &key);
     if (rc == EB_OK)
         rc = account_key(r, a, &signing);

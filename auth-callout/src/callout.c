@@ -252,7 +252,8 @@ enum eb_outcome eb_callout_run(const struct eb_callout *c, const struct eb_callo
                            .view = &view,
                            .now_s = eb_wall_s(),
                            .conn = connection_of(&req),
-                           .may_wait = !in->no_wait && eb_mono_ns() < until_ns,
+                           .may_wait = !in->no_wait && !in->no_room && eb_mono_ns() < until_ns,
+                           .no_room = in->no_room,
                            .ask_by_ns = in->arrived_ns + budget_ns / 4,
                            .grants = &scratch->grants};
     rc = eb_decide(&a);

@@ -32,6 +32,7 @@ struct eb_callout_in {
     struct eb_str header_xkey; /* {NULL, 0} where the header is absent */
     int64_t arrived_ns;        /* eb_mono_ns() when it came */
     bool no_wait;              /* decide with what is known now, as when the time to wait is over */
+    bool no_room;              /* and no request ever waits: who asks too early is refused, not dropped */
 };
 
 /* Buffers that a worker keeps from one callout to the next. */

@@ -7,6 +7,7 @@
 #include "nkey/nats_nonce.h"
 
 enum { URLS_MAX = 32 };
+#define SEPARATORS ", " /* of URLs in nats.url */
 
 struct eb_login {
     struct eb_nkey *key;     /* by nkey */
@@ -63,7 +64,8 @@ static enum eb_rc apply_urls(const struct eb_config *c, natsOptions *opts, struc
     const char *urls[URLS_MAX];
     int n = 0;
     char *save = NULL;
-    for (char *url = copy ? strtok_r(copy, ", ", &save) : NULL; url; url = strtok_r(NULL, ", ", &save)) {
+    for (char *url = copy ? strtok_r(copy, SEPARATORS, &save) : NULL; url;
+         url = strtok_r(NULL, SEPARATORS, &save)) {
         if (n == URLS_MAX)
             return EB_FAIL(reterr, EB_E_INVALID, "nats.url: more than %d URLs", URLS_MAX);
         urls[n++] = url;
@@ -71,10 +73,10 @@ static enum eb_rc apply_urls(const struct eb_config *c, natsOptions *opts, struc
     natsStatus s = n ? natsOptions_SetServers(opts, urls, n) : NATS_INVALID_ARG;
     return s == NATS_OK
                ? EB_OK
-               : EB_FAIL(
-                     reterr, EB_E_INVALID,
-                     "nats.url: %s; write nats://host:port, several with commas (one in a password is %%2C)",
-                     natsStatus_GetText(s));
+               : EB_FAIL(reterr, EB_E_INVALID,
+                         "nats.url: %s; write nats://host:port, several with commas (a login with one in it: "
+                         "give nats.creds-file or an nkey)",
+                         natsStatus_GetText(s));
 }
 
 static enum eb_rc apply_tls(const struct eb_config *c, natsOptions *opts, struct eb_err *reterr) {
@@ -174,15 +176,21 @@ void eb_login_describe(const struct eb_config *c, struct eb_buf *to) {
     eb_auto_buf struct eb_buf all = {0};
     struct eb_str rest = eb_str(c->nats_url);
     bool doubtful = false;
-    for (bool first = true; rest.p; first = false) {
-        bool login = false, scheme = false;
-        struct eb_str url = eb_str_trim(eb_str_cut(&rest, ','));
-        struct eb_str address = url.n ? address_of(url, &login, &scheme) : EB_STR_NONE;
+    while (rest.n) {
+        bool login = false, scheme = false, first = all.n == 0;
+        size_t n = 0;
+        while (n < rest.n && !strchr(SEPARATORS, rest.p[n]))
+            n++;
+        struct eb_str url = eb_str_n(rest.p, n);
+        rest = eb_str_n(rest.p + n + (n < rest.n), rest.n - n - (n < rest.n));
+        if (url.n == 0)
+            continue;
+        struct eb_str address = address_of(url, &login, &scheme);
         doubtful = doubtful || !address.p || (login && !scheme && !first);
         eb_buf_printf(&all, "%s%.*s", first ? "" : ", ", EB_STR_ARG(address));
     }
     if (doubtful || !eb_buf_ok(&all))
-        eb_buf_z(to, "(not shown: no list of nats://host:port; a comma in a password is written %2C)");
+        eb_buf_z(to, "(not shown: no list of nats://host:port)");
     else
         eb_buf_str(to, eb_buf_get(&all));
 }

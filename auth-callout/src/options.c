@@ -193,7 +193,8 @@ const struct eb_option eb_options[] = {
     {"limits.queue", NULL, EB_OPT_INT, "8192", NULL, 16, 1048576, true, AT(queue),
      "Requests that may wait for a worker; over it the oldest is dropped and counted."},
     {"limits.parked", NULL, EB_OPT_INT, "1024", NULL, 0, 65536, true, AT(parked),
-     "Requests that may wait for a key of the provider; over it they are refused."},
+     "Requests that may wait for a key, a ServiceAccount or a TokenReview; over it they are dropped and "
+     "counted. 0: none waits, it is decided with what is known."},
     {"host.name", NULL, EB_OPT_TEXT, NULL, NULL, 0, 0, true, AT(host_name),
      "Address that health listens on. Unset: all."},
     {"host.port", "PORT", EB_OPT_INT, "8080", NULL, 0, MAX_PORT, true, AT(host_port),

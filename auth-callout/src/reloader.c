@@ -58,6 +58,11 @@ static void watch_files(struct eb_reloader *r, int64_t since_ns) {
     for (size_t i = 0; n < EB_COUNT_OF(files) && (issuer = eb_config_issuer(r->opt.started, i)); i++)
         if (issuer->path)
             files[n++] = (struct eb_watched){issuer->path, TAG_JWKS};
+    if (n == EB_COUNT_OF(files))
+        eb_log(EB_LOG_WARN,
+               "more files are configured than are watched (%d): a change of the others counts from the "
+               "next SIGHUP on",
+               FILES_MAX);
     eb_watch_set(r->watch, files, n, since_ns);
 }
 

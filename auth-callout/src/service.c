@@ -157,6 +157,7 @@ static enum eb_rc start_parts(struct eb_service *s, struct eb_err *reterr) {
                                           .jobs = &s->jobs,
                                           .queue = s->queue,
                                           .park = s->park,
+                                          .no_room = c->parked == 0,
                                           .send = on_answer,
                                           .ctx = s};
     if (rc == EB_OK)

@@ -75,7 +75,8 @@ static void run_job(struct worker *w, struct eb_job *job, struct eb_callout_scra
     const char *xkey = NULL;
     struct eb_callout_in in = {
         .payload = eb_str_n(natsMsg_GetData(job->msg), (size_t)natsMsg_GetDataLength(job->msg)),
-        .arrived_ns = job->arrived_ns};
+        .arrived_ns = job->arrived_ns,
+        .no_room = opt->no_room};
     if (natsMsgHeader_Get(job->msg, "Nats-Server-Xkey", &xkey) == NATS_OK && xkey)
         in.header_xkey = eb_str(xkey);
     struct eb_wait wait = {0};

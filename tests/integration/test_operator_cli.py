@@ -5,6 +5,7 @@ import re
 import shutil
 import stat
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -197,6 +198,18 @@ def test_users_are_signed_again_by_a_key_that_is_left(tree):
     assert tree.jwt("AUTH_SERVICE", "auth").encode() in tree.secrets_yaml()["auth-callout-operator"]["service-creds"]
 
 
+def test_a_revoked_user_is_not_signed_again(tree):
+    """Signed anew it would be newer than what revokes it, with the same key."""
+    admin = tree.claims("PLANT", "admin")
+
+    def revoke(nats):
+        nats["signing_keys"].remove(admin["iss"])
+        nats["revocations"] = {admin["sub"]: int(time.time())}
+    tree.edit("PLANT", revoke)
+    refused(init(tree.dir), "admin.jwt: revoked in its account")
+    assert tree.claims("PLANT", "admin") == admin
+
+
 def test_an_identity_key_is_never_given_away(tree):
     """An account of nsc's has no signing key: it gets one; so does one whose signing seeds are elsewhere."""
     tree.add_account("LAB")
@@ -325,14 +338,15 @@ def test_modes_are_told_and_mended(tree, what):
 
 
 def test_what_a_killed_run_left_is_removed(tree):
-    left = [tree.creds("SYS", "sys").with_name("sys.creds.new-77"), next((tree.dir / "keys/A").rglob("*.nk")).with_suffix(".nk.new-1-0a9f3c77"),
+    left = [tree.creds("SYS", "sys").with_name("sys.creds.new-77-00112233"), next((tree.dir / "keys/A").rglob("*.nk")).with_suffix(".nk.new-1-0a9f3c77"),
             tree.dir / "kubernetes/secrets.yaml.new-1-00000000"]
     for path in left:
         path.write_text("half of a seed")
-    mine = tree.dir / "auth-callout/notes.new-style"
-    mine.write_text("")
+    mine = [tree.dir / "auth-callout/notes.new-style", tree.dir / "auth-callout/permissions.yaml.new-2026", tree.dir / "nats-server/x.conf.new-1-2"]
+    for path in mine:
+        path.write_text("")
     outcome(tree)
-    assert not any(path.exists() for path in left) and mine.exists()
+    assert not any(path.exists() for path in left) and all(path.exists() for path in mine)
 
 
 # --- what is refused ------------------------------------------------------------------------------------------------

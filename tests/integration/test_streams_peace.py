@@ -54,13 +54,30 @@ def judge(found, down, back):
     return told
 
 
-class Looking:
+class Beside:
+    """_run goes on in a thread of its own while the block lasts, until _end is set."""
+
+    def __init__(self):
+        self._end = threading.Event()
+
+    def __enter__(self):
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_exc):
+        self._end.set()
+        self._thread.join()
+
+
+class Looking(Beside):
     """with Looking(site, stream) as seen: how many sources it has had, all the time."""
 
     def __init__(self, site, stream):
-        self.site, self.stream, self.counts, self._end = site, stream, set(), threading.Event()
+        super().__init__()
+        self.site, self.stream, self.counts = site, stream, set()
 
-    def _look(self):
+    def _run(self):
         while not self._end.wait(0.005):
             try:
                 answer = self.site.js(f"STREAM.INFO.{self.stream}")
@@ -68,15 +85,6 @@ class Looking:
                 continue
             if "config" in answer:
                 self.counts.add(len(answer["config"].get("sources", ())))
-
-    def __enter__(self):
-        self._thread = threading.Thread(target=self._look)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_exc):
-        self._end.set()
-        self._thread.join()
 
 
 @pytest.mark.long
@@ -105,11 +113,12 @@ def test_on_a_cluster_the_leader_steps_down(bus, record_property):
     assert 1 <= len(stepped) <= 3, stepped
 
 
-class Controller:
+class Controller(Beside):
     """Applies the definitions of a site every second, as a controller does that knows nothing of the supervisor."""
 
     def __init__(self, site):
-        self.site, self._end, self.applied, self.refused = site, threading.Event(), 0, []
+        super().__init__()
+        self.site, self.applied, self.refused = site, 0, []
         self.wanted = {s: {k: v for k, v in site.js(f"STREAM.INFO.{s}")["config"].items() if k != "metadata"} for s in STREAMS}
 
     def _run(self):
@@ -122,15 +131,6 @@ class Controller:
                 self.applied += 1
                 if "error" in answer:
                     self.refused.append(answer)
-
-    def __enter__(self):
-        self._thread = threading.Thread(target=self._run)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_exc):
-        self._end.set()
-        self._thread.join()
 
 
 @pytest.mark.long

@@ -355,14 +355,23 @@ static enum eb_rc take_account(struct eb_kube *k, struct eb_kube_ask *ask, struc
     EB_CLEANUP(eb_kube_account_unrefp) struct eb_kube_account *a = NULL;
     enum eb_kube_change change;
     enum eb_rc rc = eb_kube_object_parse(&ask->answer, &object, reterr);
-    if (rc == EB_OK)
-        rc = eb_kube_account_read(object, &k->texts.rules, &a, reterr);
-    if (rc == EB_OK && (!eb_str_eqz(a->ns, ask->ns) || !eb_str_eqz(a->name, ask->name)))
-        rc = EB_FAIL(reterr, EB_E_MALFORMED, "the API answers with another ServiceAccount");
-    if (rc == EB_OK && !ask->overtaken)
-        rc = eb_kube_table_put(k->table, a, &change, reterr);
     if (rc != EB_OK)
         return rc;
+    struct eb_err err = {0};
+    rc = eb_kube_account_read(object, &k->texts.rules, &a, &err);
+    if (rc == EB_OK && (!eb_str_eqz(a->ns, ask->ns) || !eb_str_eqz(a->name, ask->name)))
+        rc = EB_FAIL(&err, EB_E_MALFORMED, "the API answers with another ServiceAccount");
+    else if (rc == EB_OK && !ask->overtaken)
+        rc = eb_kube_table_put(k->table, a, &change, &err);
+    struct eb_str ns, name;
+    if (rc == EB_E_TOO_LARGE || (rc == EB_E_MALFORMED && !a && eb_kube_account_key(object, &ns, &name))) {
+        /* an account, and no fault of the API */
+        eb_kube_note_skip(k, rc, eb_str(ask->ns), eb_str(ask->name), eb_err_text(&err, rc));
+        settle(k, ask, EB_KUBE_UNASKED, k->times.unasked_ns);
+        return EB_OK;
+    }
+    if (rc != EB_OK)
+        return EB_FAIL(reterr, rc, "%s", eb_err_text(&err, rc));
     if (!ask->overtaken)
         eb_kube_note_drops(k, a, change);
     bool fits = ask->overtaken || eb_str_eqz(a->uid, ask->uid);

@@ -167,6 +167,7 @@ static void believe(struct eb_kube *k) {
         return;
     f->believed = true;
     f->barren = 0;
+    f->retry_ns = 0;
     note_heard(k);
     set_watching(k, true, "");
     if (f->failing)

@@ -126,8 +126,10 @@ void eb_kube_check(const struct eb_issuer_config *c, bool files, struct eb_findi
         eb_kube_access_check(&c->kube, api.p, f);
     else
         rc = eb_kube_access_load(&c->kube, &access, &err);
+    /* on a reload a kubeconfig that is half written leaves what it said before in use, as at each request */
     if (rc != EB_OK && rc != EB_E_IO)
-        eb_findings_add(f, EB_ERROR, NULL, 0, api.p, NULL, "%s", eb_err_text(&err, rc));
+        eb_findings_add(f, files || !c->kube.kubeconfig ? EB_ERROR : EB_WARNING, NULL, 0, api.p, NULL, "%s",
+                        eb_err_text(&err, rc));
     rc = rules_copy(&texts, &c->kube, &err);
     if (rc != EB_OK)
         eb_findings_add(f, EB_ERROR, NULL, 0, prefix.p, NULL, "%s", eb_err_text(&err, rc));

@@ -25,10 +25,10 @@ static enum eb_rc not_confirmed(struct eb_attempt *a, const struct eb_issuer *is
     if (answer == EB_KUBE_WAIT || answer == EB_KUBE_YES) /* YES: it came since we looked */
         eb_attempt_wait(a, issuer, a->ticket.number);
     /* Only an API that was asked in time and is silent refuses: where the ask queues for long, we are slow.
-     */
+     * Who may not wait at all is told at once. */
     int64_t sent_ns = a->ticket.sent_ns;
-    a->overload =
-        answer == EB_KUBE_FULL || (answer == EB_KUBE_WAIT && (sent_ns == 0 || sent_ns > a->ask_by_ns));
+    a->overload = answer == EB_KUBE_FULL ||
+                  (answer == EB_KUBE_WAIT && !a->no_room && (sent_ns == 0 || sent_ns > a->ask_by_ns));
     return EB_FAIL(&a->err, EB_E_KUBE_UNAVAILABLE, "the API of issuer %s %s", eb_issuer_label(issuer->config),
                    answer == EB_KUBE_UNASKED ? "could not be asked" : "did not answer in time");
 }

@@ -15,7 +15,8 @@ struct eb_attempt {
     const struct eb_view *view;
     int64_t now_s;
     unsigned conn;     /* EB_CONN_* bit, 0 for an unknown kind */
-    bool may_wait;     /* false where no time is left for it */
+    bool may_wait;     /* false where no time is left for it, or no_room */
+    bool no_room;      /* no request ever waits here: limits.parked is 0 */
     int64_t ask_by_ns; /* an API that was asked by then and is silent when the time is over does not answer */
     struct eb_buf *grants; /* empty; kept by the worker: for grants that the method writes itself */
 

@@ -78,6 +78,8 @@ class NatsClient:
             self.nc = run(nats.connect(**self._options), PATIENCE + 5)
         except Exception as error:
             raise Refused(str(error) or (self.errors or [repr(error)])[-1]) from error
+        if not self.nc.is_connected:  # the library tells nothing of a server that closed while it waited
+            raise Refused((self.errors or ["closed without a word"])[-1])
         return self
 
     def subscribe(self, subject, queue_group=""):

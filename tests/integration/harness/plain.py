@@ -272,8 +272,12 @@ class Watcher:
                                              "--seed-file", site.seed], stderr=log)
 
     def lines(self, text=""):
-        """The log lines whose message holds text."""
-        return [line for line in map(json.loads, self.log.read_text().splitlines()) if text in line["msg"]]
+        """The log lines whose message holds text; one that is being written is not looked at yet."""
+        whole = self.log.read_text().rpartition("\n")[0]
+        try:
+            return [line for line in map(json.loads, whole.splitlines()) if text in line["msg"]]
+        except ValueError as e:
+            raise AssertionError(f"a line that is no JSON in {whole}") from e
 
     def told(self, text, timeout=PATIENCE):
         return until(lambda: self.lines(text), lambda: f"no line with {text!r} in {self.log.read_text()}", timeout)
