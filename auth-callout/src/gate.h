@@ -4,28 +4,26 @@
  * An MQTT login makes nats-server create those streams that are missing, with definitions of its own: without
  * the sources that carry messages between the sites, and with a first sequence that no update changes. So a
  * login that comes before `eventbus streams apply`, at the first install or after a restore without the
- * streams' data, would damage the site for good. It gets no answer then: the server closes its connection
- * when the time for authentication is over, and the client tries again. A refusal would make many client
- * libraries give up.
+ * streams' data, would damage the site for good. It gets no answer then: the server ends its connection when
+ * the time for authentication is over, and the client tries again. Refusals at once would make some client
+ * libraries give up and others hammer.
  *
- * Three states:
- * - UNSURE: nobody could be asked yet, at the start and after a link to NATS was lost. What serves there now
- *   may be a server with nothing stored, whatever was known before. MQTT requests wait, for at most half of
- *   their time, since a check takes a millisecond where JetStream answers. In a cluster that elects a leader
- * it takes seconds, in which MQTT logins could not get through either.
- * - OPEN: from UNSURE or CLOSED when all four are as specified, by the same rules as `eventbus streams
- * status`.
- * - CLOSED: when a stream is missing, or has what no update mends and MQTT must not begin with: see
- *   EB_SPEC_WRONG. MQTT requests are dropped.
+ * UNSURE: nobody could be asked yet, at the start and after a link to NATS was lost. Behind the new link may
+ *   be a server with nothing stored, whatever was known before, so any lost link counts, even if another one
+ *   stayed: it may be one whose end nobody has noticed. MQTT requests wait here, for at most half of their
+ *   time: a check takes a millisecond where JetStream answers, and a request that was dropped instead would
+ *   cost its client the whole time for authentication. Where a cluster elects a leader first, logins could not
+ *   get through either.
+ * OPEN: when all four were found as specified, by the rules of `eventbus streams status`.
+ * CLOSED: when one is missing or EB_SPEC_WRONG, or differs before it was ever open. MQTT requests are dropped.
  *
- * Once open, it stays so while streams differ in what can be mended. A source that the supervisor takes out
+ * Once open, it stays so while streams differ in what an update mends. A source that the supervisor takes out
  * for a moment, or limits of a new document that nobody has applied yet, are no reason to keep clients out.
- * This outlasts a lost link: where it was open before, UNSURE turns to OPEN by that same weaker rule. From
- * CLOSED, and at the start, all must be as specified: then nobody is known to have made these streams from
- * this document.
+ * This outlasts a lost link: UNSURE turns to OPEN by that weaker rule where it was open before. From CLOSED, and
+ * at the start, all must be as specified: nobody is known to have made these streams from this document.
  *
- * A question that has no answer changes nothing: JetStream without a leader, or a server that does not let us
- * ask, says nothing of the streams.
+ * A question without an answer changes nothing. JetStream without a leader, or a server that does not let us
+ * ask, says nothing of the streams; that a server was exchanged meanwhile shows in the link.
  */
 #ifndef EB_GATE_H
 #define EB_GATE_H

@@ -153,11 +153,12 @@ static void auth_accounts(struct eb_buf *to, const struct eb_render *r, const st
                  "      { service: { account: AUTHX, subject: \"$SYS.REQ.USER.AUTH\" } }\n"
                  "      { service: { account: AUTHX, subject: \"$SRV.>\" } }\n    ]\n");
     logins(to, r, all, "AUTH");
-    eb_buf_z(to, "  }\n  AUTHX {\n    exports: [\n"
-                 "      { service: \"$SYS.REQ.USER.AUTH\", accounts: [AUTH] }\n"
-                 "      { service: \"$SRV.>\", response: stream, accounts: [AUTH] }\n    ]\n"
-                 "    # auth-callout asks whether the site's streams are there before it lets MQTT clients in\n"
-                 "    imports: [\n");
+    eb_buf_z(to,
+             "  }\n  AUTHX {\n    exports: [\n"
+             "      { service: \"$SYS.REQ.USER.AUTH\", accounts: [AUTH] }\n"
+             "      { service: \"$SRV.>\", response: stream, accounts: [AUTH] }\n    ]\n"
+             "    # auth-callout asks whether the site's streams are there before it lets MQTT clients in\n"
+             "    imports: [\n");
     eb_render_stream_infos(to, r->site, false);
     eb_buf_z(to, "    ]\n");
     logins(to, r, all, "AUTHX");

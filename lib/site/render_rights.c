@@ -47,7 +47,8 @@ void eb_rights_sys_leaf(struct eb_buf rights[EB_RIGHTS]) {
 
 void eb_rights_callout(struct eb_buf rights[EB_RIGHTS]) {
     struct eb_buf *pub = &rights[EB_PUB_ALLOWS], *sub = &rights[EB_SUB_ALLOWS];
-    /* Whether the streams are there, which it asks before it lets MQTT clients in; nothing else of JetStream. */
+    /* Whether the streams are there, which it asks before it lets MQTT clients in; nothing else of JetStream.
+     */
     for (size_t i = 0; i < EB_STREAMS_N; i++)
         eb_pattern_add(pub, "$JS.API.STREAM.INFO.", eb_stream_names[i], NULL);
     eb_pattern_add(sub, "$SYS.REQ.USER.AUTH", NULL);
