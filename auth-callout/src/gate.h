@@ -12,15 +12,15 @@
  *   be a server with nothing stored, whatever was known before, so any lost link counts, even if another one
  *   stayed: it may be one whose end nobody has noticed. MQTT requests wait here, for at most half of their
  *   time: a check takes a millisecond where JetStream answers, and a request that was dropped instead would
- *   cost its client the whole time for authentication. Where a cluster elects a leader first, logins could not
- *   get through either.
- * OPEN: when all four were found as specified, by the rules of `eventbus streams status`.
- * CLOSED: when one is missing or EB_SPEC_WRONG, or differs before it was ever open. MQTT requests are dropped.
+ *   cost its client the whole time for authentication. Where a cluster elects a leader first, logins could
+ * not get through either. OPEN: when all four were found as specified, by the rules of `eventbus streams
+ * status`. CLOSED: when one is missing or EB_SPEC_WRONG, or differs before it was ever open. MQTT requests
+ * are dropped.
  *
  * Once open, it stays so while streams differ in what an update mends. A source that the supervisor takes out
  * for a moment, or limits of a new document that nobody has applied yet, are no reason to keep clients out.
- * This outlasts a lost link: UNSURE turns to OPEN by that weaker rule where it was open before. From CLOSED, and
- * at the start, all must be as specified: nobody is known to have made these streams from this document.
+ * This outlasts a lost link: UNSURE turns to OPEN by that weaker rule where it was open before. From CLOSED,
+ * and at the start, all must be as specified: nobody is known to have made these streams from this document.
  *
  * A question without an answer changes nothing. JetStream without a leader, or a server that does not let us
  * ask, says nothing of the streams; that a server was exchanged meanwhile shows in the link.

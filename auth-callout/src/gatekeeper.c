@@ -17,9 +17,10 @@ enum {
     CLOSED_MS = 1000,
     UNSURE_MS = 200,
     ANSWER_MS = 2000, /* a leader is chosen within that, or the next question finds it */
-    SLICE_MS = 100,   /* between two looks whether to end */
+    SLICE_MS = 50,    /* between two looks whether it is disturbed */
     CONNECT_TIMEOUT_MS = 1000,
     RECONNECT_MS = 50,
+    REBUILD_MS = 1000, /* between two tries to connect, so that a server that refuses us is not hammered */
     PING_MS = 15000,
     TROUBLE_MAX = 400,
 };
@@ -38,11 +39,14 @@ struct eb_gatekeeper {
     struct eb_login *login;
     char inbox[48];
     uint64_t round;
+    int64_t tried_ns; /* to connect, 0 = never */
+    char trouble[TROUBLE_MAX];
 };
 
-static bool is_stopping(struct eb_gatekeeper *k) {
+/* True where what is under way is to be left, because it ends or begins anew. */
+static bool is_disturbed(struct eb_gatekeeper *k) {
     EB_LOCKED(&k->mutex);
-    return k->stopping;
+    return k->stopping || k->poked;
 }
 
 static void refusal(struct eb_gatekeeper *k, char to[TROUBLE_MAX]) {
@@ -99,37 +103,49 @@ static natsStatus set_options(natsOptions *o, struct eb_gatekeeper *k) {
     return s ? s : natsOptions_SetReconnectedCB(o, on_reconnected, k);
 }
 
+static natsStatus connect_and_listen(struct eb_gatekeeper *k, natsOptions *opts) {
+    char subject[sizeof k->inbox + 2];
+    (void)snprintf(subject, sizeof subject, "%s.*", k->inbox);
+    natsStatus s = natsConnection_Connect(&k->nc, opts);
+    return s ? s : natsConnection_SubscribeSync(&k->answers, k->nc, subject);
+}
+
+static enum eb_rc build(struct eb_gatekeeper *k, struct eb_err *reterr) {
+    const struct eb_config *c = k->opt.config;
+    tear_down(k);
+    enum eb_rc rc = eb_login_load(c, &k->login, reterr);
+    if (rc != EB_OK)
+        return rc;
+    EB_CLEANUP(optionsp) natsOptions *opts = NULL;
+    natsStatus s = natsOptions_Create(&opts);
+    s = s ? s : set_options(opts, k);
+    if (s == NATS_OK)
+        rc = eb_login_apply(k->login, c, opts, reterr);
+    if (s == NATS_OK && rc == EB_OK)
+        s = connect_and_listen(k, opts);
+    return s == NATS_OK ? rc : EB_FAIL(reterr, EB_E_IO, "%s", natsStatus_GetText(s));
+}
+
 /* A connection that can be asked over, or the reason why there is none. nats.c reconnects by itself, unless
  * the server refused its login twice. */
 static bool is_connected(struct eb_gatekeeper *k, struct eb_buf *why) {
-    struct eb_err err = {0};
+    static const char none[] = "no link to NATS to ask for the streams over";
     if (k->nc && !natsConnection_IsClosed(k->nc)) {
         if (natsConnection_Status(k->nc) == NATS_CONN_STATUS_CONNECTED)
             return true;
-        eb_buf_z(why, "no link to NATS to ask for the streams over");
+        eb_buf_z(why, none);
         return false;
     }
-    tear_down(k);
-    const struct eb_config *c = k->opt.config;
-    enum eb_rc rc = eb_login_load(c, &k->login, &err);
-    EB_CLEANUP(optionsp) natsOptions *opts = NULL;
-    natsStatus s = rc == EB_OK ? natsOptions_Create(&opts) : NATS_OK;
-    if (rc == EB_OK && s == NATS_OK)
-        s = set_options(opts, k);
-    if (rc == EB_OK && s == NATS_OK)
-        rc = eb_login_apply(k->login, c, opts, &err);
-    if (rc == EB_OK && s == NATS_OK)
-        s = natsConnection_Connect(&k->nc, opts);
-    if (rc == EB_OK && s == NATS_OK) {
-        char subject[sizeof k->inbox + 2];
-        (void)snprintf(subject, sizeof subject, "%s.*", k->inbox);
-        s = natsConnection_SubscribeSync(&k->answers, k->nc, subject);
+    if (!k->tried_ns || eb_mono_ns() - k->tried_ns >= REBUILD_MS * MS_NS) {
+        struct eb_err err = {0};
+        enum eb_rc rc = build(k, &err);
+        k->tried_ns = eb_mono_ns();
+        if (rc == EB_OK)
+            return true;
+        (void)snprintf(k->trouble, sizeof k->trouble, "%s: %s", none, eb_err_text(&err, rc));
+        tear_down(k);
     }
-    if (rc == EB_OK && s == NATS_OK)
-        return true;
-    eb_buf_printf(why, "no link to NATS to ask for the streams over: %s",
-                  rc != EB_OK ? eb_err_text(&err, rc) : natsStatus_GetText(s));
-    tear_down(k);
+    eb_buf_z(why, k->trouble);
     return false;
 }
 
@@ -210,28 +226,35 @@ static void sum_up(struct answers *a, const char *refused, struct eb_buf *why) {
         eb_buf_printf(why, "JetStream does not answer for %zu of the %d streams", a->left, EB_STREAMS_N);
 }
 
-/* Asks all four at once and waits for the answers; what has none stays EB_SPEC_UNASKED. */
-static void ask(struct eb_gatekeeper *k, const struct eb_specs *specs, struct eb_gate_round *round) {
+/* Asks all four at once and waits for the answers; what has none stays EB_SPEC_UNASKED. False where it was
+ * disturbed and says nothing. */
+static bool ask(struct eb_gatekeeper *k, const struct eb_specs *specs, struct eb_gate_round *round) {
     if (!is_connected(k, &round->why))
-        return;
+        return true;
     k->round++;
     forget_refusal(k);
     if (!send_questions(k)) {
         eb_buf_z(&round->why, "the link to NATS was lost while the streams were asked for");
-        return;
+        return true;
     }
     struct answers a = {.specs = specs, .round = round, .left = EB_STREAMS_N};
     char said[TROUBLE_MAX] = "";
     int64_t until = eb_mono_ns() + ANSWER_MS * MS_NS;
-    while (a.left && !said[0] && eb_mono_ns() < until && !is_stopping(k)) {
+    bool whole = true;
+    for (natsStatus s = NATS_OK; a.left && !said[0] && whole && eb_mono_ns() < until;) {
         natsMsg *msg = NULL;
-        if (natsSubscription_NextMsg(&msg, k->answers, SLICE_MS) == NATS_OK)
+        s = natsSubscription_NextMsg(&msg, k->answers, SLICE_MS);
+        if (s == NATS_OK)
             take_answer(k, &a, msg);
+        else if (s != NATS_TIMEOUT)
+            break;
         else
             refusal(k, said);
         natsMsg_Destroy(msg);
+        whole = !is_disturbed(k) || a.left == 0;
     }
     sum_up(&a, said, &round->why);
+    return whole;
 }
 
 static void tell(enum eb_gate_state state, const struct eb_gate_round *round) {
@@ -255,8 +278,7 @@ static int64_t check(struct eb_gatekeeper *k) {
     struct eb_gate_round round = {0};
     bool news = false;
     uint64_t begun = eb_gate_begin(k->opt.gate);
-    ask(k, specs, &round);
-    bool counts = !is_stopping(k) && eb_gate_take(k->opt.gate, begun, &round, &news);
+    bool counts = ask(k, specs, &round) && eb_gate_take(k->opt.gate, begun, &round, &news);
     enum eb_gate_state state = eb_gate_state(k->opt.gate);
     if (counts && state != EB_GATE_UNSURE)
         k->opt.settled(k->opt.ctx);
