@@ -54,9 +54,12 @@ static void refusal(struct eb_gatekeeper *k, char to[TROUBLE_MAX]) {
     memcpy(to, k->refusal, TROUBLE_MAX);
 }
 
-static void forget_refusal(struct eb_gatekeeper *k) {
+/* answered: by that the inbox is proved. A subscription is refused once a connection, a question each time.
+ */
+static void forget_refusal(struct eb_gatekeeper *k, bool answered) {
     EB_LOCKED(&k->mutex);
-    k->refusal[0] = '\0';
+    if (answered || !strstr(k->refusal, "ubscription"))
+        k->refusal[0] = '\0';
 }
 
 /* ---- the connection ---- */
@@ -64,10 +67,13 @@ static void forget_refusal(struct eb_gatekeeper *k) {
 static void on_error(natsConnection *nc, natsSubscription *sub, natsStatus status, void *ctx) {
     (void)sub;
     struct eb_gatekeeper *k = ctx;
+    (void)status;
     const char *text = NULL;
     (void)natsConnection_GetLastError(nc, &text);
+    if (!text || !strstr(text, "iolation")) /* of permissions, of the authorization; other trouble passes */
+        return;
     EB_LOCKED(&k->mutex);
-    (void)snprintf(k->refusal, sizeof k->refusal, "%s", text && *text ? text : natsStatus_GetText(status));
+    (void)snprintf(k->refusal, sizeof k->refusal, "%s", text);
 }
 
 static void on_reconnected(natsConnection *nc, void *ctx) {
@@ -232,7 +238,7 @@ static bool ask(struct eb_gatekeeper *k, const struct eb_specs *specs, struct eb
     if (!is_connected(k, &round->why))
         return true;
     k->round++;
-    forget_refusal(k);
+    forget_refusal(k, false);
     if (!send_questions(k)) {
         eb_buf_z(&round->why, "the link to NATS was lost while the streams were asked for");
         return true;
@@ -244,12 +250,14 @@ static bool ask(struct eb_gatekeeper *k, const struct eb_specs *specs, struct eb
     for (natsStatus s = NATS_OK; a.left && !said[0] && whole && eb_mono_ns() < until;) {
         natsMsg *msg = NULL;
         s = natsSubscription_NextMsg(&msg, k->answers, SLICE_MS);
-        if (s == NATS_OK)
+        if (s == NATS_OK) {
             take_answer(k, &a, msg);
-        else if (s != NATS_TIMEOUT)
-            break;
-        else
+            forget_refusal(k, true);
+        } else if (s == NATS_TIMEOUT) {
             refusal(k, said);
+        } else {
+            break;
+        }
         natsMsg_Destroy(msg);
         whole = !is_disturbed(k) || a.left == 0;
     }
