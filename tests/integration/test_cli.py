@@ -8,7 +8,7 @@ SECRET_KEYS = ("nats.nkey-seed", "nats.issuer-seed", "nats.xkey-seed", "nats.tok
 CONTRACT = ["nats.url", "nats.nkey-seed", "nats.nkey-seed-file", "nats.creds-file", "nats.issuer-seed", "nats.issuer-seed-file", "nats.xkey-seed",
             "nats.xkey-seed-file", "nats.tls.ca", "nats.tls.cert", "nats.tls.key", "jwks.url", "jwks.path", "jwks.allow-http", "jwks.ca",
             "jwks.cache-file", "jwks.issuer", "jwks.audience", "jwks.signing-algorithms", "mtls.ca-path", "mtls.allow-org-identity",
-            "noauth.accept-unrecognized", "permissions.file", "allowed-accounts", "session.expire-with-credential", "session.max-age",
+            "noauth.accept-unrecognized", "permissions.file", "mqtt.streams-file", "allowed-accounts", "session.expire-with-credential", "session.max-age",
             "limits.workers", "limits.connections", "limits.queue", "host.name", "host.port", "observability.metrics.prometheus.name",
             "observability.metrics.prometheus.port", "observability.logging.level", "readiness.require"]
 DEFAULTS = {"nats.url": "nats://nats:4222", "permissions.file": "/etc/auth-callout/permissions.json", "host.port": 8080,

@@ -297,7 +297,7 @@ def test_the_services_user_may_not_subscribe(new_site):
     site = new_site(callout_timeout=1)
     conf = site.dir / "conf/main.conf"
     good = conf.read_text()
-    broken = good.replace('subscribe: { allow: ["$SYS.REQ.USER.AUTH", "$SRV.>"] }', 'subscribe: { allow: ["nothing"] }')
+    broken = good.replace('subscribe: { allow: ["$SYS.REQ.USER.AUTH", "$SRV.>", "_INBOX.>"] }', 'subscribe: { allow: ["nothing"] }')
     assert broken != good
     conf.write_text(broken)
     offset = site.log.size()
@@ -305,6 +305,9 @@ def test_the_services_user_may_not_subscribe(new_site):
     line = until(lambda: site.log.find(offset, msg="the server did not confirm the subscription"), "the refusal in the log")[0]
     assert "must be allowed to subscribe" in line["error"]
     assert site.http("/readyz")[0] == 503
+    mqtt = until(lambda: (found := json.loads(site.http("/readyz")[1])["mqtt"])["gate"] == "asking" and "ubscription" in found["trouble"] and found,
+                 lambda: f"why MQTT logins wait: {site.http('/readyz')}")
+    assert "does not let auth-callout ask for the streams" in mqtt["trouble"]
     conf.write_text(good)
     site.bus("restart", "csc/nats-main")
     until(lambda: site.http("/readyz")[0] == 200, "the link to be up again", timeout=30)

@@ -317,6 +317,7 @@ static void the_whole_must_fit(void **state) {
     expect_refused(FLAGS("--jwks.url=https://a", "--jwks.path=/b", "--jwks.issuer=i"), "url and path");
     expect_refused(FLAGS("--jwks.url=https://a"), "jwks.issuer");
     expect_refused(FLAGS("--readiness.require=kubernets"), "readiness.require");
+    expect_refused(FLAGS("--readiness.require=mqtt-stream"), "mqtt-streams");
     static const struct {
         const char *url;
         bool ok;

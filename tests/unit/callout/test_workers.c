@@ -1,5 +1,5 @@
 /* The threads that decide: every request is answered once and ended, also one that is parked in the moment in
- * which the fetch that it waits for ends. */
+ * which the fetch that it waits for ends, or the gate of MQTT opens. */
 #include <poll.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -8,11 +8,13 @@
 #include "fixture.h"
 #include "workers.h"
 
+enum { GATE_ROOM = 3 };
+
 static struct fx_dir dir;
 static struct fx_world world;
 static struct eb_jobs jobs;
 static struct eb_queue *queue;
-static struct eb_park *park;
+static struct eb_park *park, *gate_park;
 static struct eb_workers *workers;
 static EVP_PKEY *key;
 static _Atomic int sent;
@@ -42,13 +44,16 @@ static int set_up(void **state) {
     fx_jwks(&dir, key, "new");
     fx_world_open(&world, &dir, NULL);
     if (nats_Open(-1) != NATS_OK || !(queue = eb_queue_new(64)) ||
-        eb_park_start(64, on_resume, NULL, &park) != EB_OK)
+        eb_park_start(64, on_resume, NULL, &park) != EB_OK ||
+        eb_park_start(GATE_ROOM, on_resume, NULL, &gate_park) != EB_OK ||
+        !(world.callout.gate = eb_gate_new()))
         return -1;
     struct eb_workers_options opt = {.n = 1,
                                      .callout = &world.callout,
                                      .jobs = &jobs,
                                      .queue = queue,
                                      .park = park,
+                                     .gate_park = gate_park,
                                      .send = on_send,
                                      .ctx = &dir};
     return eb_workers_start(&opt, &workers, NULL) == EB_OK ? 0 : -1;
@@ -57,12 +62,15 @@ static int set_up(void **state) {
 static int tear_down(void **state) {
     (void)state;
     eb_park_stop(park);
+    eb_park_stop(gate_park);
     eb_queue_close(queue);
     eb_workers_join(workers);
     eb_workers_free(workers);
     eb_workers_free(NULL);
     eb_workers_join(NULL);
     eb_park_free(park);
+    eb_park_free(gate_park);
+    eb_gate_free(world.callout.gate);
     eb_queue_free(queue);
     fx_world_close(&world);
     fx_dir_remove(&dir);
@@ -138,7 +146,69 @@ static void parked_as_the_fetch_ends(void **state) {
     }
 }
 
+/* As the keeper of the gate does it. */
+static void find(enum eb_spec_verdict verdict) {
+    struct eb_gate_round round = {.verdict = {verdict, verdict, verdict, verdict}};
+    bool news;
+    assert_true(eb_gate_take(world.callout.gate, eb_gate_begin(world.callout.gate), &round, &news));
+    eb_park_release(gate_park, NULL);
+}
+
+static const struct fx_request mqtt = {.kind = "Client", .type = "mqtt", .host = "127.0.0.1", .budget_s = 60};
+
+/* The gate becomes sure before the verdict, between it and the park, and after it: nobody waits for his date.
+ */
+static void parked_as_the_gate_opens(void **state) {
+    (void)state;
+    enum { ROUNDS = 600 };
+    find(EB_SPEC_RIGHT);
+    for (int i = 0; i < ROUNDS; i++) {
+        int want = atomic_load(&sent) + 1;
+        eb_gate_lost(world.callout.gate);
+        submit(&mqtt, "_INBOX.mqtt", 0);
+        int64_t before = eb_mono_ns();
+        while (eb_mono_ns() - before < (i % 100) * INT64_C(4000)) {
+            /* another place each time */
+        }
+        find(EB_SPEC_RIGHT);
+        if (!fx_wait(sent_n, &want, 10000))
+            fail_msg("round %d: not answered", i);
+        assert_true(fx_wait(none_held, NULL, 5000));
+        assert_int_equal(atomic_load(&sent), want);
+    }
+}
+
+static bool parked(void *ctx) {
+    return fx_metric("auth_parked_total") >= *(int64_t *)ctx;
+}
+
+/* Those for whom there is no room are dropped, those who waited when it closes too, and others never wait. */
+static void the_gate_closes(void **state) {
+    (void)state;
+    int64_t full = fx_metric("auth_dropped_queue_full_total"),
+            closed = fx_metric("auth_dropped_mqtt_closed_total"),
+            waits = fx_metric("auth_parked_total") + GATE_ROOM;
+    int want = atomic_load(&sent) + 1;
+    find(EB_SPEC_RIGHT);
+    eb_gate_lost(world.callout.gate);
+    for (int i = 0; i < GATE_ROOM + 2; i++)
+        submit(&mqtt, "_INBOX.mqtt", 0);
+    submit(&(struct fx_request){.host = "127.0.0.1"}, "_INBOX.nats", 0);
+    assert_true(fx_wait(sent_n, &want, 5000));
+    assert_string_equal(last_subject, "_INBOX.nats");
+    assert_true(fx_wait(parked, &waits, 5000));
+    assert_int_equal(fx_metric("auth_dropped_queue_full_total"), full + 2);
+    assert_int_equal(fx_metric("auth_dropped_mqtt_closed_total"), closed);
+    find(EB_SPEC_MISSING);
+    assert_true(fx_wait(none_held, NULL, 5000));
+    assert_int_equal(fx_metric("auth_dropped_mqtt_closed_total"), closed + GATE_ROOM);
+    assert_int_equal(atomic_load(&sent), want);
+    find(EB_SPEC_RIGHT);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(answers), cmocka_unit_test(parked_as_the_fetch_ends)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(answers), cmocka_unit_test(parked_as_the_fetch_ends),
+                                       cmocka_unit_test(parked_as_the_gate_opens),
+                                       cmocka_unit_test(the_gate_closes)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
