@@ -12,6 +12,7 @@
 #include "micro.h"
 #include "park.h"
 #include "queue.h"
+#include "trace/tracer.h"
 #include "workers.h"
 
 enum { LEAVE_MS = 2000 };
@@ -144,11 +145,15 @@ static void log_start(const struct eb_service *s) {
 
 static enum eb_rc start_parts(struct eb_service *s, struct eb_err *reterr) {
     const struct eb_config *c = s->start.settings->config;
+    enum eb_rc rc = eb_tracer_start(&c->trace, &s->callout.tracer, reterr);
+    if (rc != EB_OK)
+        return rc;
+    s->jobs.tracer = s->callout.tracer;
     s->callout.sealing = eb_sealing_new();
     s->queue = eb_queue_new((size_t)c->queue);
     if (!s->callout.sealing || !s->queue || eb_micro_init(&s->micro) != EB_OK)
         return EB_FAIL(reterr, EB_E_NOMEM, "out of memory");
-    enum eb_rc rc = eb_park_start((size_t)c->parked, on_resume, s, &s->park);
+    rc = eb_park_start((size_t)c->parked, on_resume, s, &s->park);
     if (rc != EB_OK)
         return EB_FAIL(reterr, rc, "no thread for waiting requests");
     rc = eb_sources_start(eb_live_sources(s->callout.live), on_source, s, reterr);
@@ -233,6 +238,7 @@ void eb_service_stop(struct eb_service *s) {
     if (s->queue)
         eb_queue_close(s->queue);
     eb_workers_join(s->workers);
+    eb_tracer_leave(s->callout.tracer); /* what it sends meanwhile takes up to a second */
     /* /readyz and /metrics look at the keys, the links and the queue: nobody may ask any more when these go.
      */
     eb_health_stop(s->health);
@@ -240,6 +246,7 @@ void eb_service_stop(struct eb_service *s) {
     if (s->callout.live)
         eb_sources_stop(eb_live_sources(s->callout.live));
     eb_links_stop(s->links);
+    eb_tracer_stop(s->callout.tracer);
     eb_workers_free(s->workers);
     eb_park_free(s->park);
     eb_queue_free(s->queue);
