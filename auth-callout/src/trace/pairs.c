@@ -77,7 +77,7 @@ static bool is_header_value(struct eb_str s) {
     for (size_t i = 0; i < s.n; i++)
         if ((s.p[i] < ' ' && s.p[i] != '\t') || s.p[i] > '~')
             return false;
-    return s.n > 0;
+    return eb_str_trim(s).n > 0;
 }
 
 /* What the exporter says itself. */
