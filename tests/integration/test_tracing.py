@@ -382,7 +382,8 @@ def test_a_stranger_in_its_place(new_traced):
     traced = new_traced("https", down=True)
     ca = certificates.new_ca()
     folder = traced.headers.parent
-    traced.collector.tls = (*ca.issue("collector", usage=(certificates.SERVER,), names=[certificates.ip(traced.site.address)]).write(folder, "stranger"), None)
+    stranger = ca.issue("collector", usage=(certificates.SERVER,), names=[certificates.ip(traced.site.address)])
+    traced.collector.tls = (*stranger.write(folder, "stranger"), None)
     traced.collector.start()
     traced.asks(3)
     line = until(lambda: traced.site.log.find(msg=CANNOT), "the warning")[0]

@@ -175,7 +175,7 @@ class Collector:
     def spans(self, n=1, timeout=None):
         """Waits until at least n spans are there."""
         how = {} if timeout is None else {"timeout": timeout}
-        return until(lambda: (found := self.kept()) and len(found) >= n and found, lambda: f"{n} spans, {len(self.kept())} are there", every=0.1, **how)
+        return until(lambda: len(found := self.kept()) >= n and found, lambda: f"{n} spans; {len(self.kept())} are there", every=0.1, **how)
 
     def text(self):
         """All that was sent, as text that secrets can be looked for in."""
