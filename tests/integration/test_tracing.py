@@ -25,7 +25,8 @@ class Traced:
 
     def __init__(self, root, scheme="http", settings="", otlp="", down=False):
         root.mkdir(parents=True)
-        self.extra, self.headers = root / "tracing.yaml", root / "headers"
+        self.extra, self.headers = root / "tracing.yaml", root / "keys/headers"
+        self.headers.parent.mkdir()
         self.site = Site(root / "site", callout_extra=self.extra)
         self.tls = self._certificates(root) if scheme == "https" else None
         self.collector = Collector(self.site.address, self.site.ports["SPARE_1"], self.tls and self.tls["server"])
@@ -381,7 +382,7 @@ def test_a_stranger_in_its_place(new_traced):
     """A server whose certificate is not of the CA gets no span and no header."""
     traced = new_traced("https", down=True)
     ca = certificates.new_ca()
-    folder = traced.headers.parent
+    folder = traced.extra.parent
     stranger = ca.issue("collector", usage=(certificates.SERVER,), names=[certificates.ip(traced.site.address)])
     traced.collector.tls = (*stranger.write(folder, "stranger"), None)
     traced.collector.start()
@@ -420,6 +421,27 @@ def test_a_wrong_configuration(site, tmp_path, case):
     done = configured.check(site.permissions.read_text(), env, *flags)
     assert done.returncode == 1 and text in done.stdout + done.stderr, done.stdout + done.stderr
     assert API_KEY not in (done.stdout + done.stderr)
+
+
+# flag of a file, what it holds (None: it is not there); what the warning says
+DOUBTFUL = {
+    "no headers' file": ("headers-file", None, "No such file"),
+    "a broken headers' file": ("headers-file", f"x-api-key={API_KEY}\n{API_KEY}\n", "item 2: an item is not name=value"),
+    "an empty headers' file": ("headers-file", "\n", "empty"),
+    "no CA": ("tls.ca", None, "No such file"),
+}
+
+
+@pytest.mark.parametrize("case", DOUBTFUL)
+def test_a_file_that_cannot_be_used(site, tmp_path, case):
+    """Told, but no reason to keep clients out: it may come later."""
+    flag, text, said = DOUBTFUL[case]
+    file = tmp_path / "file"
+    if text is not None:
+        file.write_text(text)
+    done = Configured(site, tmp_path).check(site.permissions.read_text(), None, URL, f"{OTLP}{flag}={file}")
+    told = done.stdout + done.stderr
+    assert done.returncode == 0 and "warning" in told and said in told and "no trace is sent before that" in told and API_KEY not in told, told
 
 
 def test_variables_of_opentelemetry(site, tmp_path):

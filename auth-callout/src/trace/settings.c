@@ -1,10 +1,12 @@
 #include "trace/settings.h"
 
+#include "base/file.h"
 #include "config_check.h"
 #include "trace/pairs.h"
 
 #define BLOCK "observability.tracing."
 enum { ATTRIBUTES_MAX = 64 };
+#define FILE_MAX ((size_t)1 << 20) /* bytes of a CA, certificate or key */
 
 bool eb_trace_on(const struct eb_trace_config *c) {
     return c->endpoint || c->traces_endpoint;
@@ -95,4 +97,40 @@ void eb_trace_check(const struct eb_trace_config *c, struct eb_findings *f) {
     check_attributes(c, f);
     if (!c->tls_cert != !c->tls_key)
         wrong(f, BLOCK "otlp.tls", "cert and key belong together", "give both or none");
+}
+
+static void doubtful(struct eb_findings *f, const char *file, const char *path, const char *text) {
+    eb_findings_add(f, EB_WARNING, file, 0, path, "no trace is sent before that", "%s", text);
+}
+
+static void check_headers_file(const char *file, struct eb_findings *f) {
+    EB_CLEANUP(eb_secret_freep) struct eb_secret *read = NULL;
+    struct eb_err err = {0};
+    enum eb_rc rc = eb_secret_read_file(file, EB_HEADERS_MAX, &read, &err);
+    if (rc != EB_OK) {
+        doubtful(f, NULL, BLOCK "otlp.headers-file", eb_err_text(&err, rc));
+        return;
+    }
+    rc = eb_pairs_check_headers(eb_secret_get(read), &err);
+    if (rc != EB_OK)
+        doubtful(f, file, BLOCK "otlp.headers-file", eb_err_text(&err, rc));
+}
+
+void eb_trace_check_files(const struct eb_trace_config *c, struct eb_findings *f) {
+    const struct {
+        const char *file, *path;
+    } files[] = {{c->tls_ca, BLOCK "otlp.tls.ca"},
+                 {c->tls_cert, BLOCK "otlp.tls.cert"},
+                 {c->tls_key, BLOCK "otlp.tls.key"}};
+    if (!eb_trace_on(c))
+        return;
+    if (c->headers_file)
+        check_headers_file(c->headers_file, f);
+    for (size_t i = 0; i < EB_COUNT_OF(files); i++) {
+        eb_auto_buf struct eb_buf text = {.secret = true};
+        struct eb_err err = {0};
+        enum eb_rc rc = files[i].file ? eb_file_read(files[i].file, FILE_MAX, &text, &err) : EB_OK;
+        if (rc != EB_OK)
+            doubtful(f, NULL, files[i].path, eb_err_text(&err, rc));
+    }
 }

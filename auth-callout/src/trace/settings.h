@@ -11,5 +11,7 @@ bool eb_trace_on(const struct eb_trace_config *c);
 void eb_trace_url(const struct eb_trace_config *c, struct eb_buf *to);
 /* Adds what is wrong or doubtful, where it is on. */
 void eb_trace_check(const struct eb_trace_config *c, struct eb_findings *f);
+/* Adds a warning for each file that cannot be used now; spans wait for it, callouts do not. */
+void eb_trace_check_files(const struct eb_trace_config *c, struct eb_findings *f);
 
 #endif
