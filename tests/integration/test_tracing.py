@@ -28,7 +28,7 @@ class Traced:
         self.extra, self.headers = root / "tracing.yaml", root / "keys/headers"
         self.headers.parent.mkdir()
         self.site = Site(root / "site", callout_extra=self.extra)
-        self.tls = self._certificates(root) if scheme == "https" else None
+        self.tls = self._certificates(root / "tls") if scheme == "https" else None
         self.collector = Collector(self.site.address, self.site.ports["SPARE_1"], self.tls and self.tls["server"])
         self.write_headers(API_KEY)
         ways = "".join(f"      {key}: \"{value}\"\n" for key, value in (self.tls or {"client": {}})["client"].items())
@@ -39,13 +39,14 @@ class Traced:
         self.site.up()
         self.asker = None
 
-    def _certificates(self, root):
+    def _certificates(self, folder):
+        folder.mkdir()  # one of its own: what lies below a folder that the sandbox allows is allowed, too
         ca = certificates.new_ca("the CA of the collector")
-        (root / "collector-ca.pem").write_text(ca.pem)
-        server = ca.issue("collector", usage=(certificates.SERVER,), names=[certificates.ip(self.site.address)]).write(root, "collector")
-        cert, key = ca.issue("auth-callout").write(root, "exporter")
-        return {"server": (*server, root / "collector-ca.pem"),
-                "client": {"tls.ca": root / "collector-ca.pem", "tls.cert": cert, "tls.key": key}}
+        (folder / "collector-ca.pem").write_text(ca.pem)
+        server = ca.issue("collector", usage=(certificates.SERVER,), names=[certificates.ip(self.site.address)]).write(folder, "collector")
+        cert, key = ca.issue("auth-callout").write(folder, "exporter")
+        return {"server": (*server, folder / "collector-ca.pem"),
+                "client": {"tls.ca": folder / "collector-ca.pem", "tls.cert": cert, "tls.key": key}}
 
     def write_headers(self, key):
         secrets.note(key, "the key for the collector")
