@@ -43,15 +43,40 @@ bool eb_callout_hopeless(int64_t arrived_ns, int64_t now_ns) {
     return longest && now_ns - arrived_ns > longest;
 }
 
-static enum eb_outcome drop_invalid(enum eb_rc rc, const struct eb_err *err, size_t size) {
+/* How the request ends, for the trace. error: see eb_span. */
+static void note_end(struct eb_span *span, enum eb_verdict verdict, const char *reason, const char *error) {
+    if (!span)
+        return;
+    span->verdict = verdict;
+    span->reason = reason;
+    span->error = error;
+}
+
+static void note_drop(const struct eb_callout_in *in, enum eb_counter kind) {
+    const char *reason = kind == EB_C_DROPPED_LATE ? EB_DROPPED_LATE : EB_DROPPED_FULL;
+    eb_callout_note_drop(kind);
+    note_end(in->span, EB_VERDICT_DROPPED, reason, reason);
+}
+
+static void log_trace(struct eb_log_line *l, const struct eb_span *span) {
+    char id[2 * EB_TRACE_ID + 1];
+    if (!span || !l->on)
+        return;
+    eb_span_hex(span, id);
+    eb_log_z(l, "trace_id", id);
+}
+
+static enum eb_outcome drop_invalid(const struct eb_callout_in *in, enum eb_rc rc, const struct eb_err *err) {
     eb_count_invalid(rc);
     eb_count(EB_C_ERRORS);
     struct eb_log_line l;
     eb_log_begin(&l, EB_LOG_WARN, "not a valid auth callout request");
     eb_log_z(&l, "reason", eb_rc_name(rc));
     eb_log_z(&l, "error", eb_err_text(err, rc));
-    eb_log_int(&l, "bytes", (int64_t)size);
+    eb_log_int(&l, "bytes", (int64_t)in->payload.n);
+    log_trace(&l, in->span);
     eb_log_end(&l);
+    note_end(in->span, EB_VERDICT_DROPPED, eb_rc_name(rc), eb_rc_name(rc));
     return EB_DROP;
 }
 
@@ -69,6 +94,27 @@ static unsigned connection_of(const struct eb_auth_request *r) {
     return 0;
 }
 
+/* What the server says of the connection, for the trace. */
+static void note_request(struct eb_span *span, const struct eb_auth_request *r) {
+    if (!span)
+        return;
+    span->conn = connection_of(r);
+    span->client_id = r->client_id;
+    eb_span_set(&span->host, r->host);
+    eb_span_set(&span->server_name, r->server_name);
+    eb_span_set(&span->server_id, r->server_id);
+}
+
+/* Where we could not find out the service is at fault, and else the client. */
+static void note_decision(struct eb_span *span, const struct eb_attempt *a, enum eb_rc rc) {
+    if (!span)
+        return;
+    eb_span_set(&span->entry, a->entry.name);
+    eb_span_set(&span->account, a->entry.name.p ? a->entry.account : EB_STR_NONE);
+    note_end(span, rc == EB_OK ? EB_VERDICT_ALLOWED : EB_VERDICT_DENIED, eb_rc_name(rc),
+             eb_rc_undecided(rc) ? eb_rc_name(rc) : NULL);
+}
+
 static bool account_allowed(const struct eb_settings *s, struct eb_str account) {
     if (s->accounts_n == 0)
         return true; /* then the document names exactly the allowed ones */
@@ -78,7 +124,8 @@ static bool account_allowed(const struct eb_settings *s, struct eb_str account) 
     return false;
 }
 
-static void log_decision(const struct eb_attempt *a, enum eb_rc rc, int64_t session_end, int64_t took_ns) {
+static void log_decision(const struct eb_attempt *a, enum eb_rc rc, int64_t session_end, int64_t took_ns,
+                         const struct eb_span *span) {
     const struct eb_auth_request *r = a->req;
     struct eb_log_line l;
     eb_log_begin(&l, rc == EB_OK ? EB_LOG_INFO : EB_LOG_WARN, rc == EB_OK ? "admitted" : "refused");
@@ -100,6 +147,7 @@ static void log_decision(const struct eb_attempt *a, enum eb_rc rc, int64_t sess
     if (session_end)
         eb_log_int(&l, "session_s", session_end - a->now_s);
     eb_log_int(&l, "duration_us", took_ns / 1000);
+    log_trace(&l, span);
     eb_log_end(&l);
 }
 
@@ -232,18 +280,20 @@ enum eb_outcome eb_callout_run(const struct eb_callout *c, const struct eb_callo
     if (rc == EB_OK)
         rc = budget_of(&req, &budget_ns, &err);
     if (rc != EB_OK)
-        return drop_invalid(rc, &err, in->payload.n);
+        return drop_invalid(in, rc, &err);
+    note_request(in->span, &req);
     const struct eb_nkey *issuer = eb_signer_issuer(view.signer, req.jwt.sub);
     if (!issuer)
-        return drop_invalid(EB_FAIL(&err, EB_E_REQ_ISSUER,
+        return drop_invalid(in,
+                            EB_FAIL(&err, EB_E_REQ_ISSUER,
                                     "the server %.*s wants answers of %.*s, whose seed we do not hold "
                                     "(where ours is a signing key of it, set nats.issuer-account)",
                                     req.server_name.n > 64 ? 64 : (int)req.server_name.n, req.server_name.p,
                                     EB_STR_ARG(req.jwt.sub)),
-                            &err, in->payload.n);
+                            &err);
     note_budget(budget_ns);
     if (eb_mono_ns() - in->arrived_ns > budget_ns) {
-        eb_callout_note_drop(EB_C_DROPPED_LATE);
+        note_drop(in, EB_C_DROPPED_LATE);
         return EB_DROP;
     }
     int64_t until_ns = in->arrived_ns + budget_ns / 2;
@@ -254,6 +304,7 @@ enum eb_outcome eb_callout_run(const struct eb_callout *c, const struct eb_callo
     }
     if (gate != EB_GATE_OPEN) {
         eb_gate_note_drop(c->gate);
+        note_end(in->span, EB_VERDICT_DROPPED, EB_DROPPED_MQTT, EB_DROPPED_MQTT);
         return EB_DROP;
     }
     eb_buf_reset(&scratch->grants);
@@ -266,6 +317,8 @@ enum eb_outcome eb_callout_run(const struct eb_callout *c, const struct eb_callo
                            .ask_by_ns = in->arrived_ns + budget_ns / 4,
                            .grants = &scratch->grants};
     rc = eb_decide(&a);
+    if (in->span)
+        in->span->method = a.method;
     if (eb_rc_local(rc))
         rc = EB_E_INTERNAL; /* the text still says what it was */
     if (rc == EB_OK && !account_allowed(view.settings, a.entry.account))
@@ -278,7 +331,7 @@ enum eb_outcome eb_callout_run(const struct eb_callout *c, const struct eb_callo
         return EB_PARK;
     }
     if (rc != EB_OK && a.overload) {
-        eb_callout_note_drop(EB_C_DROPPED_FULL);
+        note_drop(in, EB_C_DROPPED_FULL);
         return EB_DROP;
     }
     int64_t session_end = rc == EB_OK ? eb_decide_session_end(&a) : 0;
@@ -292,13 +345,13 @@ enum eb_outcome eb_callout_run(const struct eb_callout *c, const struct eb_callo
     else if (written == EB_OK)
         eb_buf_str(reply, eb_buf_get(&scratch->answer));
     if (written != EB_OK || !eb_buf_ok(reply))
-        return drop_invalid(written == EB_E_NOMEM || written == EB_OK ? EB_E_NOMEM : EB_E_INTERNAL, NULL,
-                            in->payload.n);
+        return drop_invalid(in, written == EB_E_NOMEM || written == EB_OK ? EB_E_NOMEM : EB_E_INTERNAL, NULL);
     int64_t took_ns = eb_mono_ns() - in->arrived_ns;
     eb_count_attempt(a.method, rc);
     if (rc != EB_OK)
         eb_count(EB_C_ERRORS);
     eb_observe_ns(took_ns);
-    log_decision(&a, rc, session_end, took_ns);
+    note_decision(in->span, &a, rc);
+    log_decision(&a, rc, session_end, took_ns, in->span);
     return EB_ANSWER;
 }

@@ -7,6 +7,7 @@
 #include "live.h"
 #include "metrics.h"
 #include "sealing.h"
+#include "trace/tracer.h"
 
 enum eb_outcome {
     EB_DROP,   /* say nothing: no request, or too late, or too much is being asked */
@@ -26,13 +27,15 @@ struct eb_wait {
 struct eb_callout {
     struct eb_live *live;
     struct eb_sealing *sealing;
-    struct eb_gate *gate; /* of MQTT; NULL: none */
+    struct eb_gate *gate;     /* of MQTT; NULL: none */
+    struct eb_tracer *tracer; /* NULL: callouts are not traced */
 };
 
 struct eb_callout_in {
     struct eb_str payload;
     struct eb_str header_xkey; /* {NULL, 0} where the header is absent */
     int64_t arrived_ns;        /* eb_mono_ns() when it came */
+    struct eb_span *span;      /* filled for the trace; NULL where this callout is not traced */
     bool no_wait;              /* decide with what is known now, as when the time to wait is over */
     bool no_room;              /* and no request ever waits: who asks too early is refused, not dropped */
 };

@@ -24,6 +24,12 @@ static inline void eb_cond_wait_until(pthread_cond_t *cond, pthread_mutex_t *mut
     struct timespec until = {until_ns / 1000000000, until_ns % 1000000000};
     (void)pthread_cond_timedwait(cond, mutex, &until);
 }
+/* Nanoseconds since the epoch, UTC. */
+static inline int64_t eb_wall_ns(void) {
+    struct timespec t;
+    (void)clock_gettime(CLOCK_REALTIME, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
 /* Seconds since the epoch, UTC; for what tokens and certificates say. */
 static inline int64_t eb_wall_s(void) {
     return (int64_t)time(NULL);

@@ -56,6 +56,22 @@ struct eb_account_config {
     bool scoped;
 };
 
+/* Where spans of callouts go, and what they carry; off without an endpoint. */
+struct eb_trace_config {
+    char *endpoint;        /* a base, which /v1/traces is put behind */
+    char *traces_endpoint; /* taken as it is, instead */
+    char *protocol;
+    struct eb_secret *headers;
+    char *headers_file;
+    char *tls_ca, *tls_cert, *tls_key;
+    bool allow_http;
+    int64_t timeout_ns;
+    int64_t sample_ratio; /* parts of EB_RATIO_ONE */
+    bool client_address;
+    char *service_name;
+    struct eb_strs attributes; /* of the resource, name=value */
+};
+
 #define EB_CONFIG_PERMISSIONS "/etc/auth-callout/permissions.json" /* permissions.file, unless set */
 
 #define EB_REQUIRE_MQTT "mqtt-streams" /* in readiness.require: the gate of MQTT is open */
@@ -96,6 +112,7 @@ struct eb_config {
     int64_t metrics_port;
     char *log_level;
     struct eb_strs readiness_require;
+    struct eb_trace_config trace;
     /* sandbox */
     bool require_sandbox, sandbox_seccomp, sandbox_landlock;
 };

@@ -6,14 +6,14 @@
 #include "base/num.h"
 #include "kube/access.h"
 #include "policy/policy.h"
+#include "trace/settings.h"
 
 static void need(struct eb_findings *f, bool ok, const char *path, const char *text, const char *mend) {
     if (!ok)
         eb_findings_add(f, EB_ERROR, NULL, 0, path, mend, "%s", text);
 }
 
-/* http to this very host, by a name or address that cannot be another's. */
-static bool is_loopback_url(const char *url) {
+bool eb_config_is_loopback_url(const char *url) {
     if (strncmp(url, "http://", 7) != 0)
         return false;
     struct eb_str rest = eb_str_n(url + 7, strcspn(url + 7, "/?#")), host = rest, port = EB_STR_NONE;
@@ -103,8 +103,8 @@ static void check_issuer(const struct eb_config *c, size_t place, struct eb_find
     need_of(f, i->issuer != NULL, i, "issuer", "missing", "write the exact iss of the tokens");
     need_of(f, i->signing_algorithms.n > 0, i, "signing-algorithms", "empty", "name one, RS256 for instance");
     if (i->url && strncmp(i->url, "https://", 8) != 0)
-        need_of(f, strncmp(i->url, "http://", 7) == 0 && (i->allow_http || is_loopback_url(i->url)), i, url,
-                "neither https nor http to loopback",
+        need_of(f, strncmp(i->url, "http://", 7) == 0 && (i->allow_http || eb_config_is_loopback_url(i->url)),
+                i, url, "neither https nor http to loopback",
                 "use https, or set allow-http: true and accept that keys can be replaced on the way");
     if (kubernetes)
         check_kubernetes(c, i, f);
@@ -182,4 +182,5 @@ void eb_config_check(const struct eb_config *c, struct eb_findings *f) {
         check_required(c, c->readiness_require.v[i], f);
     for (size_t i = 0; i < c->accounts_n; i++)
         check_account(&c->accounts[i], f);
+    eb_trace_check(&c->trace, f);
 }

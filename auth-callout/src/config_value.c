@@ -58,7 +58,8 @@ void eb_config_clear(void *base, const struct eb_option *o) {
     case EB_OPT_SECRETS: secrets_free(at); break;
     case EB_OPT_BOOL: *(bool *)at = false; break;
     case EB_OPT_INT:
-    case EB_OPT_DURATION: *(int64_t *)at = 0; break;
+    case EB_OPT_DURATION:
+    case EB_OPT_RATIO: *(int64_t *)at = 0; break;
     }
 }
 
@@ -104,6 +105,9 @@ static bool take(void *base, const struct eb_option *o, struct eb_str text, cons
     case EB_OPT_DURATION:
         *ret_mend = "write a duration such as 30s, 5m or 1h30m, within the limits that the reference names";
         return eb_num_duration(text, at) == EB_OK && *(int64_t *)at >= o->min && *(int64_t *)at <= o->max;
+    case EB_OPT_RATIO:
+        *ret_mend = "write a number from 0 to 1 with at most nine digits behind the point, 0.1 for instance";
+        return eb_num_ratio(text, at) == EB_OK;
     }
     return false;
 }
@@ -172,7 +176,8 @@ bool eb_config_same(const struct eb_option *o, const void *a, const void *b) {
     case EB_OPT_PATHS: return same_strs(x, y);
     case EB_OPT_BOOL: return *(const bool *)x == *(const bool *)y;
     case EB_OPT_INT:
-    case EB_OPT_DURATION: return *(const int64_t *)x == *(const int64_t *)y;
+    case EB_OPT_DURATION:
+    case EB_OPT_RATIO: return *(const int64_t *)x == *(const int64_t *)y;
     case EB_OPT_SECRET: return same_secret(*(struct eb_secret *const *)x, *(struct eb_secret *const *)y);
     case EB_OPT_SECRETS: return true; /* none of them needs a restart */
     }

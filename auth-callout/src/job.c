@@ -13,7 +13,8 @@ static size_t size_of(const natsMsg *msg) {
     return n > 0 ? (size_t)n : 0;
 }
 
-static struct eb_job *refuse(natsMsg *msg, enum eb_rc rc) {
+static struct eb_job *refuse(struct eb_jobs *all, natsMsg *msg, enum eb_rc rc) {
+    eb_tracer_dropped(all->tracer, eb_mono_ns(), eb_rc_name(rc));
     eb_count(EB_C_ERRORS);
     eb_count_invalid(rc);
     if (rc != EB_E_NOMEM)
@@ -27,21 +28,22 @@ struct eb_job *eb_job_take(struct eb_jobs *all, natsMsg *msg, size_t link) {
     size_t n = size_of(msg);
     eb_count(EB_C_REQUESTS);
     if (!natsMsg_GetReply(msg))
-        return refuse(msg, EB_E_REQ_MALFORMED);
+        return refuse(all, msg, EB_E_REQ_MALFORMED);
     if (n > EB_REQUEST_MAX)
-        return refuse(msg, EB_E_TOO_LARGE);
+        return refuse(all, msg, EB_E_TOO_LARGE);
     if (atomic_fetch_add(&all->bytes, n) + n > EB_JOBS_BYTES_MAX) {
         atomic_fetch_sub(&all->bytes, n);
         eb_callout_note_drop(EB_C_DROPPED_FULL);
+        eb_tracer_dropped(all->tracer, eb_mono_ns(), EB_DROPPED_FULL);
         natsMsg_Destroy(msg);
         return NULL;
     }
     struct eb_job *job = malloc(sizeof *job);
     if (!job) {
         atomic_fetch_sub(&all->bytes, n);
-        return refuse(msg, EB_E_NOMEM);
+        return refuse(all, msg, EB_E_NOMEM);
     }
-    *job = (struct eb_job){msg, link, eb_mono_ns()};
+    *job = (struct eb_job){.msg = msg, .link = link, .arrived_ns = eb_mono_ns()};
     return job;
 }
 

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "base/attr.h"
+#include "trace/tracer.h"
 
 /*
  * Bytes of requests that may be held at a time. What a client sends as user and password comes several times
@@ -21,11 +22,14 @@ struct eb_job {
     natsMsg *msg;
     size_t link; /* that brought it */
     int64_t arrived_ns;
+    int64_t taken_ns; /* when a worker first took it, 0 before */
+    bool parked;      /* it has waited in the park */
 };
 
 /* All that are held; any thread. Begins as {0}. */
 struct eb_jobs {
     _Atomic size_t bytes;
+    struct eb_tracer *tracer; /* of requests that end here; NULL for none */
 };
 
 /*

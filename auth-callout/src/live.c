@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "clock.h"
 #include "metrics.h"
+#include "trace/settings.h"
 
 struct eb_live {
     pthread_mutex_t mutex; /* guards view's pointers */
@@ -189,6 +190,7 @@ static enum eb_rc load_view(struct eb_config *config, struct eb_sources *sources
     if (v.policy && !takes_oauth2(v.settings) && eb_policy_count(v.policy, EB_POLICY_OAUTH2))
         eb_findings_add(f, EB_WARNING, NULL, 0, "jwks.url", "set it to the key set of the provider",
                         "unset, but the permissions document has oauth2 entries: every token is refused");
+    eb_trace_check_files(&v.settings->config->trace, f);
     if (seeds != EB_OK)
         eb_count(EB_C_SEED_FAILURES);
     if (policy != EB_OK)

@@ -60,9 +60,15 @@ static const struct {
 static const char *const method_names[EB_METHOD_MAX_] = {"none", "oauth2", "mtls",
                                                          "nkey", "noauth", "kubernetes"};
 
+static const char *const span_results[EB_SPANS_MAX_] = {[EB_SPANS_EXPORTED] = "exported",
+                                                        [EB_SPANS_REJECTED] = "rejected",
+                                                        [EB_SPANS_DROPPED] = "dropped",
+                                                        [EB_SPANS_FAILED] = "failed"};
+
 static _Atomic uint64_t counters[EB_C_MAX_];
 static _Atomic int64_t gauges[EB_G_MAX_];
 static _Atomic uint64_t invalid[EB_RC_MAX_];
+static _Atomic uint64_t spans[EB_SPANS_MAX_];
 static _Atomic uint64_t attempts[EB_METHOD_MAX_];
 static _Atomic uint64_t failures[EB_METHOD_MAX_][EB_RC_MAX_];
 
@@ -108,6 +114,14 @@ void eb_count_attempt(enum eb_method m, enum eb_rc reason) {
     atomic_fetch_add_explicit(&attempts[m], 1, memory_order_relaxed);
     if (reason != EB_OK)
         atomic_fetch_add_explicit(&failures[m][reason], 1, memory_order_relaxed);
+}
+
+void eb_count_spans(enum eb_spans what, uint64_t n) {
+    atomic_fetch_add_explicit(&spans[what], n, memory_order_relaxed);
+}
+
+uint64_t eb_spans_get(enum eb_spans what) {
+    return atomic_load_explicit(&spans[what], memory_order_relaxed);
 }
 
 void eb_observe_ns(int64_t ns) {
@@ -157,6 +171,14 @@ static void render_duration(struct eb_buf *to) {
                   (unsigned long long)sum);
 }
 
+static void render_spans(struct eb_buf *to) {
+    const char *name = "auth_trace_spans_total";
+    head(to, name, "Spans of callouts, by what became of them; 0 while tracing is off.", "counter");
+    for (size_t i = 0; i < EB_SPANS_MAX_; i++)
+        eb_buf_printf(to, "%s{result=\"%s\"} %llu\n", name, span_results[i],
+                      (unsigned long long)eb_spans_get((enum eb_spans)i));
+}
+
 static void render_process(struct eb_buf *to) {
     long pages_all = 0, pages = 0;
     FILE *f = fopen("/proc/self/statm", "re");
@@ -190,5 +212,6 @@ void eb_metrics_render(struct eb_buf *to) {
     for (enum eb_method m = EB_METHOD_OAUTH2; m < EB_METHOD_MAX_; m++)
         render_failures(to, m);
     render_duration(to);
+    render_spans(to);
     render_process(to);
 }

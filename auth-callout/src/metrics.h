@@ -65,6 +65,16 @@ int64_t eb_gauge_get(enum eb_gauge g);
 void eb_count_invalid(enum eb_rc reason);
 /* An attempt by method; reason EB_OK for an admission. */
 void eb_count_attempt(enum eb_method m, enum eb_rc reason);
+/* What became of spans, where callouts are traced. */
+enum eb_spans {
+    EB_SPANS_EXPORTED,
+    EB_SPANS_REJECTED, /* by a collector that took the rest of a request */
+    EB_SPANS_DROPPED,  /* too many waited for the collector */
+    EB_SPANS_FAILED,   /* sent in vain */
+    EB_SPANS_MAX_,
+};
+void eb_count_spans(enum eb_spans what, uint64_t n);
+uint64_t eb_spans_get(enum eb_spans what);
 /* From arrival to answer. */
 void eb_observe_ns(int64_t ns);
 /* Sum of all that was observed. */

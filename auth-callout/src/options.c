@@ -7,6 +7,8 @@
 
 #define AT(member) offsetof(struct eb_config, member)
 #define MAX_PORT 65535
+#define TRACING "observability.tracing."
+#define OTLP TRACING "otlp."
 #define SECTION_MAX 32 /* bytes of the longest first part of a key, and more */
 
 /*
@@ -209,6 +211,40 @@ const struct eb_option eb_options[] = {
      AT(metrics_port), "Port of /metrics. 0: off."},
     {"observability.logging.level", "LOG_LEVEL", EB_OPT_CHOICE, "info", "error,warn,info,debug", 0, 0, false,
      AT(log_level), "Least level that is logged."},
+    {OTLP "endpoint", "OTEL_EXPORTER_OTLP_ENDPOINT", EB_OPT_TEXT, NULL, NULL, 0, 0, true, AT(trace.endpoint),
+     "URL of a collector of traces (OTLP over HTTP, port 4318 as a rule); /v1/traces is put behind it. "
+     "https, or http to loopback, or http with " OTLP "allow-http. Unset: no traces."},
+    {OTLP "traces-endpoint", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", EB_OPT_TEXT, NULL, NULL, 0, 0, true,
+     AT(trace.traces_endpoint), "The same, taken as it is: nothing is put behind it."},
+    {OTLP "protocol", "OTEL_EXPORTER_OTLP_PROTOCOL,OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", EB_OPT_TEXT,
+     "http/protobuf", NULL, 0, 0, true, AT(trace.protocol),
+     "The one protocol there is; an option so that a variable which asks for another is told."},
+    {OTLP "headers", "OTEL_EXPORTER_OTLP_HEADERS,OTEL_EXPORTER_OTLP_TRACES_HEADERS", EB_OPT_SECRET, NULL,
+     NULL, 0, 0, true, AT(trace.headers),
+     "Headers for the collector, name=value with commas between; %20 is a blank and %2C a comma in a value. "
+     "Better given as a file."},
+    {OTLP "headers-file", NULL, EB_OPT_PATH, NULL, NULL, 0, 0, true, AT(trace.headers_file),
+     "File with such headers, one a line. Read again for each request."},
+    {OTLP "tls.ca", "OTEL_EXPORTER_OTLP_CERTIFICATE,OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE", EB_OPT_PATH, NULL,
+     NULL, 0, 0, true, AT(trace.tls_ca), "CA file of the collector, for a private CA."},
+    {OTLP "tls.cert", "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE,OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE",
+     EB_OPT_PATH, NULL, NULL, 0, 0, true, AT(trace.tls_cert),
+     "Client certificate that the collector is shown."},
+    {OTLP "tls.key", "OTEL_EXPORTER_OTLP_CLIENT_KEY,OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY", EB_OPT_PATH, NULL,
+     NULL, 0, 0, true, AT(trace.tls_key), "Private key of " OTLP "tls.cert."},
+    {OTLP "allow-http", NULL, EB_OPT_BOOL, "false", NULL, 0, 0, true, AT(trace.allow_http),
+     "Takes an http URL that is not on loopback. Whoever is on the way can then read spans and headers."},
+    {OTLP "timeout", NULL, EB_OPT_DURATION, "10s", NULL, 100000000LL, 60000000000LL, true,
+     AT(trace.timeout_ns), "How long a request to the collector may take."},
+    {TRACING "sample-ratio", NULL, EB_OPT_RATIO, "1", NULL, 0, 0, true, AT(trace.sample_ratio),
+     "Part of the callouts that is traced."},
+    {TRACING "client-address", NULL, EB_OPT_BOOL, "true", NULL, 0, 0, true, AT(trace.client_address),
+     "Whether spans name the client's address, as the log does."},
+    {TRACING "service-name", "OTEL_SERVICE_NAME", EB_OPT_TEXT, NULL, NULL, 0, 0, true, AT(trace.service_name),
+     "service.name of the resource. Unset: that of resource-attributes, else auth-callout."},
+    {TRACING "resource-attributes", "OTEL_RESOURCE_ATTRIBUTES", EB_OPT_LIST, NULL, NULL, 0, 0, true,
+     AT(trace.attributes),
+     "Further attributes of the resource, name=value, one or a list; %2C is a comma in a value."},
     {"readiness.require", NULL, EB_OPT_LIST, NULL, NULL, 0, 0, false, AT(readiness_require),
      "What /readyz waits for: jwks, kubernetes, names of issuers, and mqtt-streams (that MQTT logins are "
      "answered)."},
@@ -274,7 +310,7 @@ const char *eb_option_type_name(enum eb_opt_type type) {
         [EB_OPT_TEXT] = "text",       [EB_OPT_PATH] = "file",         [EB_OPT_CHOICE] = "one of",
         [EB_OPT_LIST] = "list",       [EB_OPT_PATHS] = "files",       [EB_OPT_BOOL] = "true or false",
         [EB_OPT_INT] = "number",      [EB_OPT_DURATION] = "duration", [EB_OPT_SECRET] = "secret",
-        [EB_OPT_SECRETS] = "secrets",
+        [EB_OPT_SECRETS] = "secrets", [EB_OPT_RATIO] = "0 to 1",
     };
     return names[type];
 }

@@ -17,6 +17,7 @@ enum eb_opt_type {
     EB_OPT_BOOL,     /* bool */
     EB_OPT_INT,      /* int64_t within min..max */
     EB_OPT_DURATION, /* int64_t nanoseconds */
+    EB_OPT_RATIO,    /* int64_t, parts of EB_RATIO_ONE */
     EB_OPT_SECRET,   /* struct eb_secret * */
     EB_OPT_SECRETS,  /* struct eb_secrets */
 };

@@ -10,6 +10,7 @@
 #include "landlock.h"
 #include "log.h"
 #include "syscalls.h"
+#include "trace/settings.h"
 
 /* What the C library and TLS read at run time: name resolution, CAs, time zone. */
 static const char *const system_paths[] = {
@@ -117,9 +118,20 @@ static void allow_files(struct eb_landlock *l, const struct eb_config *c, const 
                         const char *hot_path) {
     for (size_t i = 0; i < EB_COUNT_OF(system_paths); i++)
         eb_landlock_path(l, system_paths[i], false);
-    const char *const read[] = {
-        config_path,        hot_path,       c->permissions_file, c->mtls_ca_path, c->nats_nkey_seed_file,
-        c->nats_creds_file, c->nats_tls_ca, c->nats_tls_cert,    c->nats_tls_key, c->mqtt_streams_file};
+    const char *const read[] = {config_path,
+                                hot_path,
+                                c->permissions_file,
+                                c->mtls_ca_path,
+                                c->nats_nkey_seed_file,
+                                c->nats_creds_file,
+                                c->nats_tls_ca,
+                                c->nats_tls_cert,
+                                c->nats_tls_key,
+                                c->trace.headers_file,
+                                c->trace.tls_ca,
+                                c->trace.tls_cert,
+                                c->trace.tls_key,
+                                c->mqtt_streams_file};
     for (size_t i = 0; i < EB_COUNT_OF(read); i++)
         allow_folder(l, read[i], false);
     const struct eb_strs *lists[] = {&c->issuer_seed_files, &c->xkey_seed_files};
@@ -142,6 +154,11 @@ static void allow_ports(struct eb_landlock *l, const struct eb_config *c) {
         eb_landlock_connect(l, usual[i]);
     for (size_t i = 0; eb_config_issuer(c, i); i++)
         allow_issuer_ports(l, eb_config_issuer(c, i));
+    if (eb_trace_on(&c->trace)) {
+        eb_auto_buf struct eb_buf url = {0};
+        eb_trace_url(&c->trace, &url);
+        eb_landlock_connect(l, port_of(eb_buf_get(&url), 443));
+    }
     eb_landlock_bind(l, (uint16_t)c->host_port);
     eb_landlock_bind(l, (uint16_t)c->metrics_port);
 }

@@ -13,6 +13,7 @@
 #include "micro.h"
 #include "park.h"
 #include "queue.h"
+#include "trace/tracer.h"
 #include "workers.h"
 
 enum {
@@ -200,11 +201,15 @@ static enum eb_rc start_gatekeeper(struct eb_service *s, struct eb_err *reterr) 
 
 static enum eb_rc start_parts(struct eb_service *s, struct eb_err *reterr) {
     const struct eb_config *c = s->start.settings->config;
+    enum eb_rc rc = eb_tracer_start(&c->trace, &s->callout.tracer, reterr);
+    if (rc != EB_OK)
+        return rc;
+    s->jobs.tracer = s->callout.tracer;
     s->callout.sealing = eb_sealing_new();
     s->queue = eb_queue_new((size_t)c->queue);
     if (!s->callout.sealing || !s->queue || eb_micro_init(&s->micro) != EB_OK)
         return EB_FAIL(reterr, EB_E_NOMEM, "out of memory");
-    enum eb_rc rc = eb_park_start((size_t)c->parked, on_resume, s, &s->park);
+    rc = eb_park_start((size_t)c->parked, on_resume, s, &s->park);
     if (rc != EB_OK)
         return EB_FAIL(reterr, rc, "no thread for waiting requests");
     rc = start_gate(s, reterr);
@@ -303,6 +308,7 @@ void eb_service_stop(struct eb_service *s) {
     if (s->queue)
         eb_queue_close(s->queue);
     eb_workers_join(s->workers);
+    eb_tracer_leave(s->callout.tracer); /* what it sends meanwhile takes up to a second */
     /* /readyz and /metrics look at the keys, the links and the queue: nobody may ask any more when these go.
      */
     eb_health_stop(s->health);
@@ -311,6 +317,7 @@ void eb_service_stop(struct eb_service *s) {
         eb_sources_stop(eb_live_sources(s->callout.live));
     eb_links_stop(s->links);
     eb_gatekeeper_free(s->gatekeeper);
+    eb_tracer_stop(s->callout.tracer);
     eb_workers_free(s->workers);
     eb_park_free(s->park);
     eb_park_free(s->gate_park);

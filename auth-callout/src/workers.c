@@ -45,6 +45,7 @@ void eb_workers_submit(struct eb_workers *w, struct eb_job *job) {
     if (!dropped)
         return;
     eb_callout_note_drop(EB_C_DROPPED_FULL);
+    eb_tracer_dropped(opt->callout->tracer, dropped->arrived_ns, EB_DROPPED_FULL);
     eb_job_free(opt->jobs, dropped);
 }
 
@@ -63,49 +64,77 @@ static bool gate_unsure(void *ctx) {
 static bool try_park(const struct eb_workers_options *opt, struct eb_job *job, struct eb_wait *wait) {
     if (!wait->source) {
         struct eb_park_key for_gate = {0};
+        job->parked = true;
         if (!eb_park_add_for(opt->gate_park, job, &for_gate, wait->until_ns, gate_unsure, opt->callout->gate))
             return false;
         eb_count(EB_C_PARKED);
         return true;
     }
     struct eb_park_key key = {wait->source, wait->number};
+    job->parked = true; /* once it is in, it may be another thread's at once */
     if (!eb_park_add_for(opt->park, job, &key, wait->until_ns, still_to_come, wait))
         return false;
     eb_count(EB_C_PARKED);
     return true;
 }
 
-static void run_job(struct worker *w, struct eb_job *job, struct eb_callout_scratch *scratch,
-                    struct eb_buf *reply) {
-    const struct eb_workers_options *opt = w->opt;
+static void drop(struct eb_span *span, enum eb_counter kind, const char *reason) {
+    eb_callout_note_drop(kind);
+    if (span)
+        span->reason = span->error = reason;
+}
+
+/* False where the job is not ended: the park has it. span: NULL where it is not traced. */
+static bool run_job(const struct eb_workers_options *opt, struct eb_job *job, struct eb_span *span,
+                    struct eb_callout_scratch *scratch, struct eb_buf *reply) {
     if (eb_callout_hopeless(job->arrived_ns, eb_mono_ns())) {
-        eb_callout_note_drop(EB_C_DROPPED_LATE);
-        retire(w, job);
-        return;
+        drop(span, EB_C_DROPPED_LATE, EB_DROPPED_LATE);
+        return true;
     }
     const char *xkey = NULL;
     struct eb_callout_in in = {
         .payload = eb_str_n(natsMsg_GetData(job->msg), (size_t)natsMsg_GetDataLength(job->msg)),
         .arrived_ns = job->arrived_ns,
-        .no_room = opt->no_room};
+        .no_room = opt->no_room,
+        .span = span};
     if (natsMsgHeader_Get(job->msg, "Nats-Server-Xkey", &xkey) == NATS_OK && xkey)
         in.header_xkey = eb_str(xkey);
     struct eb_wait wait = {0};
     enum eb_outcome outcome = eb_callout_run(opt->callout, &in, scratch, reply, &wait);
     if (outcome == EB_PARK) {
         if (try_park(opt, job, &wait))
-            return;
-        eb_callout_note_drop(EB_C_DROPPED_FULL); /* no room to wait: the client will try again */
+            return false;
+        drop(span, EB_C_DROPPED_FULL, EB_DROPPED_FULL); /* no room to wait: the client will try again */
     }
     if (outcome == EB_ANSWER &&
         !opt->send(opt->ctx, job->link, natsMsg_GetReply(job->msg), eb_buf_get(reply))) {
         eb_count(EB_C_PUBLISH_FAILURES);
+        if (span)
+            span->error = "answer_not_sent";
         eb_log(EB_LOG_WARN, "an answer could not be sent: no link to NATS is up");
     }
     if (scratch->plain.cap > SCRATCH_KEPT)
         eb_buf_done(&scratch->plain);
     if (scratch->grants.cap > SCRATCH_KEPT)
         eb_buf_done(&scratch->grants);
+    return true;
+}
+
+static void take_job(struct worker *w, struct eb_job *job, struct eb_callout_scratch *scratch,
+                     struct eb_buf *reply) {
+    const struct eb_workers_options *opt = w->opt;
+    struct eb_span span;
+    bool traced = eb_tracer_begin(opt->callout->tracer, &span, job->arrived_ns);
+    if (traced) {
+        if (!job->taken_ns)
+            job->taken_ns = eb_mono_ns();
+        span.wait_ns = job->taken_ns - job->arrived_ns;
+        span.parked = job->parked;
+    }
+    if (!run_job(opt, job, traced ? &span : NULL, scratch, reply))
+        return;
+    if (traced)
+        eb_tracer_end(opt->callout->tracer, &span);
     retire(w, job);
 }
 
@@ -115,7 +144,7 @@ static void *worker_main(void *arg) {
     eb_auto_buf struct eb_buf reply = {0};
     for (struct eb_job *job = eb_queue_pop(w->opt->queue); job; job = eb_queue_pop(w->opt->queue)) {
         atomic_store(&w->busy_since, eb_mono_ns());
-        run_job(w, job, &scratch, &reply);
+        take_job(w, job, &scratch, &reply);
         atomic_store(&w->busy_since, 0);
         if (w->spent_n && eb_queue_depth(w->opt->queue) == 0)
             end_spent(w);

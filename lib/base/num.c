@@ -86,6 +86,23 @@ enum eb_rc eb_num_duration(struct eb_str text, int64_t *ret_ns) {
     return EB_OK;
 }
 
+enum eb_rc eb_num_ratio(struct eb_str text, int64_t *ret) {
+    if (text.n == 0 || (text.p[0] != '0' && text.p[0] != '1') || (text.n > 1 && text.p[1] != '.') ||
+        text.n == 2)
+        return EB_E_INVALID;
+    int64_t v = (text.p[0] - '0') * EB_RATIO_ONE, unit = EB_RATIO_ONE;
+    for (size_t at = 2; at < text.n; at++) {
+        unit /= 10;
+        if (!is_digit(text.p[at]) || unit == 0)
+            return EB_E_INVALID;
+        v += (text.p[at] - '0') * unit;
+    }
+    if (v > EB_RATIO_ONE)
+        return EB_E_INVALID;
+    *ret = v;
+    return EB_OK;
+}
+
 enum eb_rc eb_num_epoch(double seconds, int64_t *ret_s) {
     if (!(seconds >= 0) || !(seconds <= 9007199254740992.0))
         return EB_E_INVALID;

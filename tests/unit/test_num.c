@@ -50,6 +50,43 @@ static void integers(void **state) {
     assert_int_equal(eb_num_i64(eb_str_n("1\0", 2), 0, 10, &v), EB_E_INVALID);
 }
 
+static void ratios(void **state) {
+    (void)state;
+    static const struct {
+        const char *text;
+        int64_t want; /* -1 = refused */
+    } rows[] = {
+        {"0", 0},
+        {"1", EB_RATIO_ONE},
+        {"0.0", 0},
+        {"1.0", EB_RATIO_ONE},
+        {"0.5", EB_RATIO_ONE / 2},
+        {"0.25", EB_RATIO_ONE / 4},
+        {"0.000000001", 1},
+        {"0.999999999", EB_RATIO_ONE - 1},
+        {"1.000000000", EB_RATIO_ONE},
+        {"0.0000000001", -1},
+        {"1.000000001", -1},
+        {"1.1", -1},
+        {"2", -1},
+        {"", -1},
+        {".5", -1},
+        {"0.", -1},
+        {"00.5", -1},
+        {"-0.5", -1},
+        {"0,5", -1},
+        {"5e-1", -1},
+        {"0.5 ", -1},
+        {"25%", -1},
+    };
+    for (size_t i = 0; i < EB_COUNT_OF(rows); i++) {
+        int64_t v = -1;
+        enum eb_rc rc = eb_num_ratio(eb_str(rows[i].text), &v);
+        if ((rc == EB_OK) != (rows[i].want >= 0) || v != rows[i].want)
+            fail_msg("%s: %lld", rows[i].text, (long long)v);
+    }
+}
+
 static void durations(void **state) {
     (void)state;
     static const struct {
@@ -122,6 +159,6 @@ static void epochs(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(integers), cmocka_unit_test(durations),
-                                       cmocka_unit_test(epochs)};
+                                       cmocka_unit_test(ratios), cmocka_unit_test(epochs)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

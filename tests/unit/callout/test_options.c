@@ -24,7 +24,8 @@ static bool same_value(const struct eb_option *o, const struct eb_config *a, con
     }
     case EB_OPT_BOOL: return *(const bool *)x == *(const bool *)y;
     case EB_OPT_INT:
-    case EB_OPT_DURATION: return *(const int64_t *)(const void *)x == *(const int64_t *)(const void *)y;
+    case EB_OPT_DURATION:
+    case EB_OPT_RATIO: return *(const int64_t *)(const void *)x == *(const int64_t *)(const void *)y;
     case EB_OPT_SECRET:
         return !*(struct eb_secret *const *)(const void *)x == !*(struct eb_secret *const *)(const void *)y;
     case EB_OPT_SECRETS:

@@ -1,0 +1,136 @@
+#include "trace/settings.h"
+
+#include "base/file.h"
+#include "config_check.h"
+#include "trace/pairs.h"
+
+#define BLOCK "observability.tracing."
+enum { ATTRIBUTES_MAX = 64 };
+#define FILE_MAX ((size_t)1 << 20) /* bytes of a CA, certificate or key */
+
+bool eb_trace_on(const struct eb_trace_config *c) {
+    return c->endpoint || c->traces_endpoint;
+}
+
+void eb_trace_url(const struct eb_trace_config *c, struct eb_buf *to) {
+    if (c->traces_endpoint) {
+        eb_buf_z(to, c->traces_endpoint);
+        return;
+    }
+    struct eb_str base = eb_str(c->endpoint);
+    while (base.n && base.p[base.n - 1] == '/')
+        base.n--;
+    eb_buf_str(to, base);
+    eb_buf_z(to, "/v1/traces");
+}
+
+static void wrong(struct eb_findings *f, const char *path, const char *text, const char *mend) {
+    eb_findings_add(f, EB_ERROR, NULL, 0, path, mend, "%s", text);
+}
+
+static void check_url(const struct eb_trace_config *c, struct eb_findings *f) {
+    const char *url = c->traces_endpoint ? c->traces_endpoint : c->endpoint;
+    const char *path = c->traces_endpoint ? BLOCK "otlp.traces-endpoint" : BLOCK "otlp.endpoint";
+    bool https = strncmp(url, "https://", 8) == 0, http = strncmp(url, "http://", 7) == 0;
+    if (!https && !http) {
+        wrong(f, path, "not a URL of http or https",
+              "write https://HOST:4318, the collector's port for OTLP over HTTP");
+        return;
+    }
+    const char *host = url + (https ? 8 : 7);
+    size_t host_n = strcspn(host, "/?#");
+    for (const char *at = url; *at; at++)
+        if (*at <= ' ' || *at > '~') {
+            wrong(f, path, "the URL holds a blank, a control character or a letter outside ASCII",
+                  "encode it as %XX");
+            return;
+        }
+    if (host_n == 0)
+        wrong(f, path, "the URL names no host", "write https://HOST:4318");
+    if (memchr(host, '@', host_n))
+        wrong(f, path, "the URL holds a login",
+              "write it as a header into the file of " BLOCK "otlp.headers-file");
+    if (strchr(url, '#') || (!c->traces_endpoint && strchr(url, '?')))
+        wrong(f, path, "nothing can be appended to this URL",
+              "end it with the path; /v1/traces is put behind it");
+    if (http && !c->allow_http && !eb_config_is_loopback_url(url))
+        wrong(f, path, "neither https nor http to loopback",
+              "use https, or set " BLOCK
+              "otlp.allow-http: true and accept that spans and headers can be read on the way");
+}
+
+static void check_headers(const struct eb_trace_config *c, struct eb_findings *f) {
+    struct eb_err err = {0};
+    if (c->headers && c->headers_file)
+        wrong(f, BLOCK "otlp.headers", "headers and a file of headers are both given", "keep one");
+    if (c->headers && eb_pairs_check_headers(eb_secret_get(c->headers), &err) != EB_OK)
+        wrong(f, BLOCK "otlp.headers", err.text,
+              "write name=value,name=value with %XX for blanks and commas in a value");
+}
+
+static void check_attributes(const struct eb_trace_config *c, struct eb_findings *f) {
+    if (c->attributes.n > ATTRIBUTES_MAX)
+        wrong(f, BLOCK "resource-attributes", "more than 64 attributes", "leave some out");
+    for (size_t i = 0; i < c->attributes.n; i++) {
+        eb_auto_buf struct eb_buf value = {0}, text = {0};
+        struct eb_err err = {0};
+        struct eb_str rest = eb_str(c->attributes.v[i]), name;
+        if (eb_pairs_next(&rest, &name, &value, &err) && !eb_pairs_next(&rest, &name, &value, &err) &&
+            err.rc == EB_OK)
+            continue;
+        eb_buf_printf(&text, "%.80s: %s", c->attributes.v[i],
+                      err.rc == EB_OK ? "not one attribute" : err.text);
+        wrong(f, BLOCK "resource-attributes", text.p ? text.p : err.text,
+              "write name=value, deployment.environment.name=production for instance, with %XX for commas in "
+              "a value");
+    }
+}
+
+void eb_trace_check(const struct eb_trace_config *c, struct eb_findings *f) {
+    if (!eb_trace_on(c))
+        return;
+    if (strcmp(c->protocol, "http/protobuf") != 0)
+        wrong(f, BLOCK "otlp.protocol", "a protocol that is not spoken here",
+              "write http/protobuf, and the URL of the collector's port for it, 4318 as a rule");
+    check_url(c, f);
+    check_headers(c, f);
+    check_attributes(c, f);
+    if (!c->tls_cert != !c->tls_key)
+        wrong(f, BLOCK "otlp.tls", "cert and key belong together", "give both or none");
+}
+
+static void doubtful(struct eb_findings *f, const char *file, const char *path, const char *text) {
+    eb_findings_add(f, EB_WARNING, file, 0, path, "no trace is sent before that", "%s", text);
+}
+
+static void check_headers_file(const char *file, struct eb_findings *f) {
+    EB_CLEANUP(eb_secret_freep) struct eb_secret *read = NULL;
+    struct eb_err err = {0};
+    enum eb_rc rc = eb_secret_read_file(file, EB_HEADERS_MAX, &read, &err);
+    if (rc != EB_OK) {
+        doubtful(f, NULL, BLOCK "otlp.headers-file", eb_err_text(&err, rc));
+        return;
+    }
+    rc = eb_pairs_check_headers(eb_secret_get(read), &err);
+    if (rc != EB_OK)
+        doubtful(f, file, BLOCK "otlp.headers-file", eb_err_text(&err, rc));
+}
+
+void eb_trace_check_files(const struct eb_trace_config *c, struct eb_findings *f) {
+    const struct {
+        const char *file, *path;
+    } files[] = {{c->tls_ca, BLOCK "otlp.tls.ca"},
+                 {c->tls_cert, BLOCK "otlp.tls.cert"},
+                 {c->tls_key, BLOCK "otlp.tls.key"}};
+    if (!eb_trace_on(c))
+        return;
+    if (c->headers_file)
+        check_headers_file(c->headers_file, f);
+    for (size_t i = 0; i < EB_COUNT_OF(files); i++) {
+        eb_auto_buf struct eb_buf text = {.secret = true};
+        struct eb_err err = {0};
+        enum eb_rc rc = files[i].file ? eb_file_read(files[i].file, FILE_MAX, &text, &err) : EB_OK;
+        if (rc != EB_OK)
+            doubtful(f, NULL, files[i].path, eb_err_text(&err, rc));
+    }
+}
