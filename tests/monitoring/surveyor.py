@@ -2,7 +2,7 @@
 questions in SYS on each scrape, waits for as many answers, and shows the figures under the names and labels that the real one has.
 Only what rules and dashboards may use is here. What it cannot prove: that the real one names its metrics so (METRICS below was
 written down from its source), and how it behaves in trouble.
-    surveyor.py --servers URLS --nkey SEED-FILE --count N --addr ADDRESS --port PORT --accounts --jsz all
+    surveyor.py --servers URLS --nkey SEED-FILE --count N --addr ADDRESS --port PORT --accounts --jsz all --timeout 1s
 """
 import argparse
 import asyncio
@@ -224,7 +224,7 @@ async def main():
     for name in ("--count", "--port"):
         parser.add_argument(name, type=int, required=True)
     parser.add_argument("--accounts", action="store_true")
-    parser.add_argument("--timeout", type=float, default=3)
+    parser.add_argument("--timeout", type=lambda text: float(text.removesuffix("s")), default=3.0)
     surveyor = Surveyor(parser.parse_args())
     await surveyor.connect()
     server = await asyncio.start_server(surveyor.serve, surveyor.options.addr, surveyor.options.port)
