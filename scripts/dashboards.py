@@ -55,12 +55,12 @@ def stat(title, description, expression, unit, thresholds=None, legend="{{site}}
 
 
 def table(title, description, expression, columns, unit, width, value):
-    """columns: label -> heading, in this order; the value stands last."""
+    """columns: label -> heading, in this order; the value stands last, unless its heading is None."""
     names = list(columns) + ["Value"]
     return panel("table", title, description, [(expression, "")], unit, width, transformations=[
         {"id": "organize", "options": {
-            "excludeByName": {"Time": True}, "indexByName": {name: i for i, name in enumerate(names)},
-            "renameByName": {**columns, "Value": value}}}])
+            "excludeByName": {"Time": True} | ({} if value else {"Value": True}), "indexByName": {name: i for i, name in enumerate(names)},
+            "renameByName": columns | ({"Value": value} if value else {})}}])
 
 
 def by_method(template):
@@ -227,8 +227,8 @@ def servers():
             panel("timeseries", "Memory", "Resident, of each server.", [(each("nats_core_mem_bytes"), per_server)], "bytes", 8),
             panel("timeseries", "Answer time", "How long a server took to answer the survey; it counts the way by the leaf connection.",
                   [(f"max by (site, server_name) (nats_core_rtt_nanoseconds{{{S}}})", per_server)], "ns", 8, thresholds=steps((500e6, RED))),
-            table("Versions", "1 for each server and version.", f"group by (site, server_name, server_version) (nats_core_info{{{S}}})",
-                  {"site": "Site", "server_name": "Server", "server_version": "nats-server"}, "none", 12, "There"),
+            table("Versions", "The servers that answer, each with its version.", f"group by (site, server_name, server_version) (nats_core_info{{{S}}})",
+                  {"site": "Site", "server_name": "Server", "server_version": "nats-server"}, "none", 12, None),
             table("Uptime", "Since the server's start.", f"max by (site, server_name) (nats_core_uptime{{{S}}})",
                   {"site": "Site", "server_name": "Server"}, "s", 12, "Up for"),
         ]), ("Traffic", [
@@ -240,9 +240,9 @@ def servers():
                   [(rate("nats_core_account_msgs_recv", "site, account_name"), "{{site}} {{account_name}}")], "mps", 8),
         ]), ("Links", [
             panel("timeseries", "Leaf connections by account", "A step down is a link that went. At a CPC account CSC is the link to the CSC.",
-                  [(f"sum by (site, account_name) (nats_core_account_leaf_count{{{S}}})", "{{site}} {{account_name}}")], "none", 12),
+                  [(f'sum by (site, account_name) (nats_core_account_leaf_count{{{S}, account_name!~"[$]G"}})', "{{site}} {{account_name}}")], "none", 12),
             table("Leaf connections by server", "The mTLS server needs one each of the data account, AUTHX and SYS.",
-                  f"sum by (site, server_name, account_name) (nats_core_account_leaf_count{{{S}}})",
+                  f'sum by (site, server_name, account_name) (nats_core_account_leaf_count{{{S}, account_name!~"[$]G"}})',
                   {"site": "Site", "server_name": "Server", "account_name": "Account"}, "none", 12, "Connections"),
         ]), ("Streams", [
             panel("timeseries", "Bytes of maxBytes", "At 100 % the oldest messages go, whether they have crossed to the other sites or not.",
@@ -266,7 +266,7 @@ def servers():
                   "percentunit", 8, thresholds=steps((0.8, YELLOW), (0.95, RED))),
             panel("timeseries", "Storage by account", "Used by each account.",
                   [(f"max by (site, account_name) (nats_core_account_jetstream_storage_used{{{S}}})", "{{site}} {{account_name}}")], "bytes", 8),
-            panel("timeseries", "API", "Requests a second, and those that failed.",
+            panel("timeseries", "API", "Requests a second, and those that failed. A login of a new MQTT session has some that fail: it looks for what is not there.",
                   [(rate("nats_core_jetstream_api_requests"), per_server), (rate("nats_core_jetstream_api_errors"), per_server + " failed")],
                   "reqps", 8),
         ])])
