@@ -193,8 +193,10 @@ def servers():
     of_stream = "{{site}} {{account_name}} {{stream}}"
     of_consumer = "{{site}} {{stream}} {{consumer_name}}"
 
-    def each(metric, more=""):
-        return f"sum by (site, server_name) ({metric}{{{S}{more}}})"
+    leafs = f'nats_core_account_leaf_count{{{S}, account_name!~"[$]G"}}'
+
+    def each(metric):
+        return f"sum by (site, server_name) ({metric}{{{S}}})"
 
     def rate(metric, by="site, server_name"):
         return f"sum by ({by}) (rate({metric}{{{S}}}[{RATE}]))"
@@ -223,11 +225,12 @@ def servers():
             panel("timeseries", "Slow consumers", "In each 10 minutes before.",
                   [(f"sum by (site, server_name) (increase(nats_core_slow_consumer_count{{{S}}}[10m]))", per_server)], "none", 8,
                   thresholds=steps((1, RED))),
-            panel("timeseries", "CPU", "In cores.", [(f"sum by (site, server_name) (nats_core_cpu_percentage{{{S}}}) / 100", per_server)], "none", 8),
+            panel("timeseries", "CPU", "In cores: 1 is one core in full use.", [(f"sum by (site, server_name) (nats_core_cpu_percentage{{{S}}}) / 100", per_server)], "none", 8),
             panel("timeseries", "Memory", "Resident, of each server.", [(each("nats_core_mem_bytes"), per_server)], "bytes", 8),
             panel("timeseries", "Answer time", "How long a server took to answer the survey; it counts the way by the leaf connection.",
                   [(f"max by (site, server_name) (nats_core_rtt_nanoseconds{{{S}}})", per_server)], "ns", 8, thresholds=steps((500e6, RED))),
-            table("Versions", "The servers that answer, each with its version.", f"group by (site, server_name, server_version) (nats_core_info{{{S}}})",
+            table("Versions", "The servers that answer, each with its version.",
+                  f"group by (site, server_name, server_version) (nats_core_info{{{S}}})",
                   {"site": "Site", "server_name": "Server", "server_version": "nats-server"}, "none", 12, None),
             table("Uptime", "Since the server's start.", f"max by (site, server_name) (nats_core_uptime{{{S}}})",
                   {"site": "Site", "server_name": "Server"}, "s", 12, "Up for"),
@@ -240,9 +243,9 @@ def servers():
                   [(rate("nats_core_account_msgs_recv", "site, account_name"), "{{site}} {{account_name}}")], "mps", 8),
         ]), ("Links", [
             panel("timeseries", "Leaf connections by account", "A step down is a link that went. At a CPC account CSC is the link to the CSC.",
-                  [(f'sum by (site, account_name) (nats_core_account_leaf_count{{{S}, account_name!~"[$]G"}})', "{{site}} {{account_name}}")], "none", 12),
+                  [(f"sum by (site, account_name) ({leafs})", "{{site}} {{account_name}}")], "none", 12),
             table("Leaf connections by server", "The mTLS server needs one each of the data account, AUTHX and SYS.",
-                  f'sum by (site, server_name, account_name) (nats_core_account_leaf_count{{{S}, account_name!~"[$]G"}})',
+                  f"sum by (site, server_name, account_name) ({leafs})",
                   {"site": "Site", "server_name": "Server", "account_name": "Account"}, "none", 12, "Connections"),
         ]), ("Streams", [
             panel("timeseries", "Bytes of maxBytes", "At 100 % the oldest messages go, whether they have crossed to the other sites or not.",
@@ -252,7 +255,8 @@ def servers():
                   [(f"max by (site, account_name, stream) (nats_stream_total_messages{{{S}}})", of_stream)], "none", 8),
             panel("timeseries", "Stored", "Messages a second that each stream takes.",
                   [(f"max by (site, account_name, stream) (rate(nats_stream_last_seq{{{S}}}[{RATE}]))", of_stream)], "mps", 8),
-            panel("timeseries", "Waiting for consumers", "Messages that a consumer has yet to be sent: of MQTT sessions and of other sites that pull.",
+            panel("timeseries", "Waiting for consumers",
+                  "Messages that a consumer has yet to be sent: of MQTT sessions and of other sites that pull.",
                   [(f"topk(10, max by (site, stream, consumer_name) (nats_consumer_num_pending{{{S}}}))", of_consumer)], "none", 8),
             panel("timeseries", "Not acknowledged", "Messages sent to a consumer and not acknowledged. nats-server stops at 1,024 a session.",
                   [(f"topk(10, max by (site, stream, consumer_name) (nats_consumer_num_ack_pending{{{S}}}))", of_consumer)], "none", 8,
@@ -266,7 +270,8 @@ def servers():
                   "percentunit", 8, thresholds=steps((0.8, YELLOW), (0.95, RED))),
             panel("timeseries", "Storage by account", "Used by each account.",
                   [(f"max by (site, account_name) (nats_core_account_jetstream_storage_used{{{S}}})", "{{site}} {{account_name}}")], "bytes", 8),
-            panel("timeseries", "API", "Requests a second, and those that failed. A login of a new MQTT session has some that fail: it looks for what is not there.",
+            panel("timeseries", "API",
+                  "Requests a second, and those that failed. A login of a new MQTT session has some that fail: it looks for what is not there.",
                   [(rate("nats_core_jetstream_api_requests"), per_server), (rate("nats_core_jetstream_api_errors"), per_server + " failed")],
                   "reqps", 8),
         ])])
