@@ -4,7 +4,7 @@
 #   make test ARGS='-k expired'   only some integration tests
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test build up status logs down test test-long test-kube test-keycloak test-examples bench check fmt fuzz clean
+.PHONY: help setup setup-test setup-surveyor build up status logs down test test-long test-kube test-keycloak test-examples test-monitoring bench check fmt fuzz clean
 
 BUILD ?= build
 SITES ?= csc cpc-1 cpc-2
@@ -14,7 +14,7 @@ ARGS ?=
 export ARGS
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo "  Settings: make up SITES=csc REPLICAS=3 NOAUTH=off; all of them: local/settings.sh"
 	@echo "  NOAUTH is kept until the next one is given; the others are the defaults again"
 
@@ -23,6 +23,9 @@ setup: ## install what building and running need (also done by the others)
 
 setup-test: ## install what the tests need, too
 	@scripts/setup.sh test
+
+setup-surveyor: ## bring nats-surveyor, metrics of the servers, for make up (wants Go)
+	@scripts/setup-surveyor.sh
 
 build: setup ## build all programs into build/
 	@scripts/build.sh $(BUILD)
@@ -54,6 +57,10 @@ test-keycloak: setup-test build ## tokens of a real Keycloak (Java, fetched by M
 
 test-examples: setup-test build ## the example clients in C, Python, JavaScript, Go and Java, those whose tools are here
 	@scripts/test-examples.sh
+
+test-monitoring: setup-test build ## alerts, dashboards and metrics, with a real Prometheus at a bus of its own (about 2 minutes)
+	@scripts/setup-monitoring.sh
+	@scripts/test-monitoring.sh
 
 bench: setup-test build ## the numbers, as a table and JSON
 	@bench/run.sh $(ARGS)

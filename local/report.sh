@@ -8,6 +8,7 @@ report() {
 identity provider (for evaluation only): http://$EB_IDP_ADDR:$EB_PORT_IDP/token, keys http://$EB_IDP_ADDR:$EB_PORT_IDP/jwks.json
 leaf nodes: port $EB_PORT_LEAF; monitoring of the mTLS servers: port $EB_PORT_MTLS_MONITOR
 TXT
+    report_surveyor
     site_use "${EB_SITES%% *}"
     report_try
     [[ $EB_SITES != *csc*cpc-* ]] || report_between
@@ -27,6 +28,14 @@ report_line() {
     done
 }
 
+# Metrics of the servers, or why there are none.
+report_surveyor() {
+    if surveyor_on; then
+        echo "metrics of the servers of a site: port $EB_PORT_SURVEYOR, /metrics (nats-surveyor)"
+    elif [ "$EB_SURVEYOR" = auto ]; then
+        echo "metrics of the servers: none, nats-surveyor is not there (make setup-surveyor, which wants Go, brings it)"
+    fi
+}
 report_port() { [ "$EB_PORT_MQTT" = 1883 ] || echo " -p $EB_PORT_MQTT"; }
 
 report_try() {

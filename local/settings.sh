@@ -15,11 +15,12 @@
 # write keys and certificates only where there are none; everything in conf/ is written anew each time.
 
 readonly EB_SETTINGS=(
-    EB_BUILD EB_NATS_SERVER EB_EVENTBUS EB_AUTH_CALLOUT EB_DEMO_IDP
+    EB_BUILD EB_NATS_SERVER EB_EVENTBUS EB_AUTH_CALLOUT EB_DEMO_IDP EB_NATS_SURVEYOR
     EB_SITES EB_SITE_DOCS EB_SITE_CHECK EB_EXTRA_ACCOUNTS EB_ADDR EB_ADDRS EB_REPLICAS EB_CSC_ENDPOINT
     EB_PORT_NATS EB_PORT_MQTT EB_PORT_LEAF EB_PORT_MONITOR EB_PORT_CLUSTER
     EB_PORT_MTLS_MQTT EB_PORT_MTLS_NATS EB_PORT_MTLS_MONITOR
     EB_CALLOUTS EB_PORT_HEALTH EB_PORT_METRICS EB_PORT_HEALTH_2 EB_PORT_METRICS_2
+    EB_SURVEYOR EB_PORT_SURVEYOR
     EB_IDP_ADDR EB_PORT_IDP EB_IDP_TEST_API EB_TOKEN_LIFETIME
     EB_NOAUTH EB_XKEY EB_CALLOUT_TIMEOUT EB_SESSION_MAX_AGE EB_SIGNING_ALGORITHMS EB_LOG_LEVEL
     EB_ISSUER EB_ISSUERS EB_XKEY_NAME EB_XKEYS EB_PERMISSIONS EB_MQTT_GATE EB_CALLOUT_EXTRA EB_SERVER_DEBUG EB_WAIT
@@ -32,6 +33,7 @@ settings_default() {
     : "${EB_EVENTBUS:=$EB_BUILD/eventbus/eventbus}"
     : "${EB_AUTH_CALLOUT:=$EB_BUILD/auth-callout/auth-callout}"
     : "${EB_DEMO_IDP:=$EB_BUILD/local/demo-idp/demo-idp}"
+    : "${EB_NATS_SURVEYOR:=$(surveyor_find)}"     # words: a program with its first arguments
 
     # sites, their documents (SITE.yaml each) and where they listen. EB_ADDRS: words SITE=ADDRESS, for a cluster
     # SITE=ADDRESS,ADDRESS,ADDRESS; without a word the CSC is at 127.0.0.1 (a cluster at that and the next two) and CPC-n at
@@ -48,6 +50,9 @@ settings_default() {
     # auth-callout processes a site (1 or 2) and their ports
     : "${EB_CALLOUTS:=1}"
     : "${EB_PORT_HEALTH:=8080}" "${EB_PORT_METRICS:=9090}" "${EB_PORT_HEALTH_2:=8081}" "${EB_PORT_METRICS_2:=9091}"
+    # nats-surveyor at each site, which asks its servers as nats-surveyor and shows what they say to Prometheus: on, off, or auto: where
+    # the program is there (scripts/setup-surveyor.sh brings it)
+    : "${EB_SURVEYOR:=auto}" "${EB_PORT_SURVEYOR:=7777}"
 
     # demo identity provider; its test API mints odd tokens, rotates keys and answers with faults (demo-idp --help)
     : "${EB_IDP_ADDR:=127.0.0.1}" "${EB_PORT_IDP:=8180}" "${EB_IDP_TEST_API:=off}" "${EB_TOKEN_LIFETIME:=300}"
@@ -67,6 +72,14 @@ settings_default() {
     : "${EB_SERVER_DEBUG:=off}"                   # debug lines in the logs of nats-server: on, off
     : "${EB_WAIT:=20}"                            # seconds that a start may take
 }
+
+# What setup-surveyor.sh brought, else one on the PATH.
+surveyor_find() {
+    if [ -x "$EB_TOP/.deps/bin/nats-surveyor" ]; then echo "$EB_TOP/.deps/bin/nats-surveyor"; else echo nats-surveyor; fi
+}
+surveyor_there() { type -P "${EB_NATS_SURVEYOR%% *}" >/dev/null; }
+# Whether each site has one. What is missing with EB_SURVEYOR=on is told at the start, as for every other program.
+surveyor_on() { [ "$EB_SURVEYOR" = on ] || { [ "$EB_SURVEYOR" = auto ] && surveyor_there; }; }
 
 # Reads NAME=value lines; what is set already wins.
 settings_read() { # file
@@ -101,6 +114,7 @@ settings_check() {
         EB_PORT_*) [[ ${!name} =~ ^[1-9][0-9]{0,4}$ ]] || die "$name=${!name}: write a port number" ;;
         EB_NOAUTH | EB_SITE_CHECK | EB_XKEY | EB_MQTT_GATE | EB_IDP_TEST_API | EB_SERVER_DEBUG)
             case ${!name} in on | off) ;; *) die "$name=${!name}: write on or off" ;; esac ;;
+        EB_SURVEYOR) case ${!name} in on | off | auto) ;; *) die "$name=${!name}: write on, off or auto" ;; esac ;;
         EB_CALLOUT_TIMEOUT) [[ ${!name} =~ ^[1-9][0-9]?$ ]] || die "$name=${!name}: write seconds, 1 to 59" ;;
         EB_CALLOUTS) [[ ${!name} =~ ^[12]$ ]] || die "$name=${!name}: write 1 or 2" ;;
         EB_REPLICAS) [[ ${!name} =~ ^[13]$ ]] || die "$name=${!name}: write 1 or 3" ;;

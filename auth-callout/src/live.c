@@ -166,6 +166,10 @@ static void note_policy(const struct eb_policy *p) {
     eb_count(EB_C_PERM_RELOADS);
 }
 
+static void note_cas(const struct eb_cert_store *cas) {
+    eb_credential_until(EB_CRED_MTLS_CA, cas ? eb_cert_store_until(cas) : 0);
+}
+
 static bool takes_oauth2(const struct eb_settings *s) {
     for (size_t i = 0; i < s->issuers_n; i++)
         if (s->issuers[i].config->kind == EB_ISSUER_OAUTH2)
@@ -258,6 +262,7 @@ enum eb_rc eb_live_new(struct eb_config *config, struct eb_live **ret, struct eb
         return EB_E_NOMEM;
     }
     note_policy(l->view.policy);
+    note_cas(l->view.cas);
     *ret = l;
     return EB_OK;
 }
@@ -335,6 +340,7 @@ enum eb_rc eb_live_reload_cas(struct eb_live *l, struct eb_findings *findings) {
         eb_count(EB_C_CA_FAILURES);
         return rc;
     }
+    note_cas(fresh);
     SWAP(l, cas, fresh);
     return EB_OK;
 }
@@ -381,6 +387,7 @@ enum eb_rc eb_live_reconfigure(struct eb_live *l, struct eb_config *config, stru
     note_document(l, lacks);
     note_policy(fresh.policy);
     swap_specs(l, &specs);
+    note_cas(fresh.cas);
     {
         EB_LOCKED(&l->mutex);
         struct eb_view old = l->view;

@@ -2,7 +2,10 @@
 
 #include <stdio.h>
 
+#include "base/file.h"
 #include "base/num.h"
+#include "cert/cert.h"
+#include "metrics.h"
 #include "natsjwt/creds.h"
 #include "nkey/nats_nonce.h"
 
@@ -79,6 +82,16 @@ static enum eb_rc apply_urls(const struct eb_config *c, natsOptions *opts, struc
                          natsStatus_GetText(s));
 }
 
+/* nats.c has taken the file; one that holds something else than it should was refused by it. */
+static void note_file(enum eb_credential what, const char *path) {
+    eb_auto_buf struct eb_buf pem = {0};
+    int64_t until_s = 0;
+    if (path && (eb_file_read(path, EB_CERT_CA_MAX, &pem, NULL) != EB_OK ||
+                 eb_cert_until(eb_buf_get(&pem), &until_s, NULL) != EB_OK))
+        until_s = 0;
+    eb_credential_until(what, until_s);
+}
+
 static enum eb_rc apply_tls(const struct eb_config *c, natsOptions *opts, struct eb_err *reterr) {
     natsStatus s = NATS_OK;
     if (c->nats_tls_ca) {
@@ -94,6 +107,8 @@ static enum eb_rc apply_tls(const struct eb_config *c, natsOptions *opts, struct
             return EB_FAIL(reterr, EB_E_INVALID, "nats.tls.cert: %s and its key cannot be used: %s",
                            c->nats_tls_cert, natsStatus_GetText(s));
     }
+    note_file(EB_CRED_NATS_TLS_CA, c->nats_tls_ca);
+    note_file(EB_CRED_NATS_TLS_CERT, c->nats_tls_cert);
     return EB_OK;
 }
 
@@ -104,6 +119,7 @@ enum eb_rc eb_login_apply(struct eb_login *l, const struct eb_config *c, natsOpt
         rc = apply_tls(c, opts, reterr);
     if (rc != EB_OK)
         return rc;
+    eb_credential_until(EB_CRED_NATS_CREDS, l->creds.exp);
     natsStatus s = NATS_OK;
     if (l->key) {
         s = natsOptions_SetNKey(opts, eb_nkey_public(l->key), eb_nkey_sign_nonce, l->key);

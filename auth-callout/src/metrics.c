@@ -57,6 +57,13 @@ static const struct {
                             "When the document in force was loaded."},
 };
 
+static const char *const credential_names[EB_CRED_MAX_] = {
+    [EB_CRED_MTLS_CA] = "mtls_ca",
+    [EB_CRED_NATS_TLS_CA] = "nats_tls_ca",
+    [EB_CRED_NATS_TLS_CERT] = "nats_tls_cert",
+    [EB_CRED_NATS_CREDS] = "nats_creds",
+};
+
 static const char *const method_names[EB_METHOD_MAX_] = {"none", "oauth2", "mtls",
                                                          "nkey", "noauth", "kubernetes"};
 
@@ -67,6 +74,7 @@ static const char *const span_results[EB_SPANS_MAX_] = {[EB_SPANS_EXPORTED] = "e
 
 static _Atomic uint64_t counters[EB_C_MAX_];
 static _Atomic int64_t gauges[EB_G_MAX_];
+static _Atomic int64_t credentials[EB_CRED_MAX_];
 static _Atomic uint64_t invalid[EB_RC_MAX_];
 static _Atomic uint64_t spans[EB_SPANS_MAX_];
 static _Atomic uint64_t attempts[EB_METHOD_MAX_];
@@ -104,6 +112,10 @@ void eb_gauge_add(enum eb_gauge g, int64_t v) {
 
 int64_t eb_gauge_get(enum eb_gauge g) {
     return atomic_load_explicit(&gauges[g], memory_order_relaxed);
+}
+
+void eb_credential_until(enum eb_credential c, int64_t until_s) {
+    atomic_store_explicit(&credentials[c], until_s > 0 ? until_s : 0, memory_order_relaxed);
 }
 
 void eb_count_invalid(enum eb_rc reason) {
@@ -203,6 +215,12 @@ void eb_metrics_render(struct eb_buf *to) {
         head(to, gauge_rows[i].name, gauge_rows[i].help, "gauge");
         eb_buf_printf(to, "%s %lld\n", gauge_rows[i].name, (long long)eb_gauge_get((enum eb_gauge)i));
     }
+    head(to, "auth_credential_expires_timestamp_seconds",
+         "When a certificate or JWT that is in use ends, the first of several; 0 for none or no end.",
+         "gauge");
+    for (size_t i = 0; i < EB_CRED_MAX_; i++)
+        eb_buf_printf(to, "auth_credential_expires_timestamp_seconds{credential=\"%s\"} %lld\n",
+                      credential_names[i], (long long)atomic_load(&credentials[i]));
     head(to, "auth_invalid_requests_total", "Requests refused before any method was chosen, by reason.",
          "counter");
     for (enum eb_rc rc = (enum eb_rc)(EB_OK + 1); rc < EB_RC_MAX_; rc++)

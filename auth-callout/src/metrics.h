@@ -54,12 +54,25 @@ enum eb_gauge {
     EB_G_MAX_,
 };
 
+/* What ends by itself and must be renewed before. */
+enum eb_credential {
+    EB_CRED_MTLS_CA,       /* CAs of the clients' certificates */
+    EB_CRED_NATS_TLS_CA,   /* CAs that the service's own link trusts */
+    EB_CRED_NATS_TLS_CERT, /* the service's certificate on that link */
+    EB_CRED_NATS_CREDS,    /* the user JWT of its creds file */
+    EB_CRED_MAX_
+};
+
 void eb_count(enum eb_counter c);
 void eb_count_n(enum eb_counter c, uint64_t n);
 uint64_t eb_counter_get(enum eb_counter c);
 void eb_gauge_set(enum eb_gauge g, int64_t v);
 void eb_gauge_add(enum eb_gauge g, int64_t v);
 int64_t eb_gauge_get(enum eb_gauge g);
+
+/* When the one in use ends, in seconds since the epoch: the earliest of several; 0 where there is none, or it
+ * has no end. */
+void eb_credential_until(enum eb_credential c, int64_t until_s);
 
 /* A request that could not be taken for one, by reason. */
 void eb_count_invalid(enum eb_rc reason);

@@ -29,6 +29,14 @@ struct eb_cert_store *eb_cert_store_ref(struct eb_cert_store *s);
 void eb_cert_store_unref(struct eb_cert_store *s);
 EB_DEFINE_CLEANUP(struct eb_cert_store, eb_cert_store_unref);
 size_t eb_cert_store_count(const struct eb_cert_store *s);
+/* When the first of its CAs ends, in seconds since the epoch. */
+int64_t eb_cert_store_until(const struct eb_cert_store *s);
+
+/*
+ * When the first of the PEM certificates in a text ends, in seconds since the epoch; other PEM blocks are
+ * passed over. EB_E_MALFORMED where there is none or one is damaged, EB_E_TOO_LARGE, EB_E_CERT_MALFORMED.
+ */
+EB_MUSTCHECK enum eb_rc eb_cert_until(struct eb_str pem, int64_t *ret, struct eb_err *reterr);
 
 enum eb_cert_id_kind { EB_ID_CN, EB_ID_EMAIL, EB_ID_DNS, EB_ID_URI, EB_ID_O, EB_ID_OU };
 

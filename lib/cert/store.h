@@ -13,6 +13,7 @@ struct eb_cert_store {
     X509_STORE *x509;
     EVP_MD *sha256;
     struct eb_seen *seen;
+    int64_t until_s; /* the earliest notAfter of the CAs */
     size_t n;
     unsigned char (*hashes)[EB_SEEN_HASH]; /* of the CAs' DER, n of them */
 };

@@ -796,6 +796,49 @@ static void test_long_chain(void **state) {
     assert_int_equal(verify_in(store, loop, 3, NOW, &l), EB_E_CERT_UNTRUSTED);
 }
 
+/* Several certificates, keys between them, rubbish: what ends first. */
+static void test_until(void **state) {
+    (void)state;
+    eb_auto_buf struct eb_buf early = {0}, late = {0};
+    struct spec s = ca_spec;
+    s.key = ca_key;
+    s.until = NOW + 100;
+    X509_free(make(&early, &s, NULL, NULL));
+    s.until = NOW + 3 * DAY;
+    X509_free(make(&late, &s, NULL, NULL));
+    const char *key = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
+    const char *damaged = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    const struct {
+        const char *texts[3];
+        enum eb_rc rc;
+        int64_t until;
+    } rows[] = {
+        {{late.p}, EB_OK, NOW + 3 * DAY},
+        {{early.p}, EB_OK, NOW + 100},
+        {{late.p, early.p}, EB_OK, NOW + 100},
+        {{early.p, late.p}, EB_OK, NOW + 100},
+        {{key, late.p, key}, EB_OK, NOW + 3 * DAY},
+        {{key}, EB_E_MALFORMED, 0},
+        {{""}, EB_E_MALFORMED, 0},
+        {{late.p, damaged}, EB_E_MALFORMED, 0},
+        {{late.p, "-----BEGIN CERTIFICATE-----\n"}, EB_E_MALFORMED, 0},
+    };
+    for (size_t i = 0; i < EB_COUNT_OF(rows); i++) {
+        eb_auto_buf struct eb_buf text = {0};
+        for (size_t t = 0; t < EB_COUNT_OF(rows[i].texts) && rows[i].texts[t]; t++)
+            eb_buf_z(&text, rows[i].texts[t]);
+        int64_t until = 0;
+        enum eb_rc rc = eb_cert_until(eb_buf_get(&text), &until, NULL);
+        if (rc != rows[i].rc || until != rows[i].until)
+            fail_msg("row %zu: %s, %lld", i, eb_rc_name(rc), (long long)until);
+    }
+    eb_auto_buf struct eb_buf both = {0};
+    eb_buf_printf(&both, "%s%s", late.p, early.p);
+    EB_CLEANUP(eb_cert_store_unrefp) struct eb_cert_store *own = NULL;
+    assert_int_equal(eb_cert_store_read(eb_buf_get(&both), &own, NULL), EB_OK);
+    assert_int_equal(eb_cert_store_until(own), NOW + 100);
+}
+
 static void test_ca_files(void **state) {
     (void)state;
     eb_auto_buf struct eb_buf b = {0};
@@ -905,19 +948,13 @@ static void test_threads(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_good_leaf),
-        cmocka_unit_test(test_purposes),
-        cmocka_unit_test(test_times),
-        cmocka_unit_test(test_times_of_issuers),
-        cmocka_unit_test(test_trust),
-        cmocka_unit_test(test_weak),
-        cmocka_unit_test(test_identities),
-        cmocka_unit_test(test_many_names),
-        cmocka_unit_test(test_padding),
-        cmocka_unit_test(test_damaged),
-        cmocka_unit_test(test_long_chain),
-        cmocka_unit_test(test_ca_files),
-        cmocka_unit_test(test_ca_file_without_a_ca),
+        cmocka_unit_test(test_good_leaf),  cmocka_unit_test(test_purposes),
+        cmocka_unit_test(test_times),      cmocka_unit_test(test_times_of_issuers),
+        cmocka_unit_test(test_trust),      cmocka_unit_test(test_weak),
+        cmocka_unit_test(test_identities), cmocka_unit_test(test_many_names),
+        cmocka_unit_test(test_padding),    cmocka_unit_test(test_damaged),
+        cmocka_unit_test(test_long_chain), cmocka_unit_test(test_until),
+        cmocka_unit_test(test_ca_files),   cmocka_unit_test(test_ca_file_without_a_ca),
         cmocka_unit_test(test_threads),
     };
     return cmocka_run_group_tests_name("cert", tests, make_tree, free_tree);

@@ -58,6 +58,7 @@ class Bus:
         self.nodes = {site: [addresses.pop(0) for _ in range(n)] for site, n in count.items()}
         self.address = self.nodes[self.sites[0]][0]
         self.settings = {"SITES": " ".join(self.sites), "REPLICAS": str(replicas), "IDP_ADDR": self.address, "IDP_TEST_API": "on",
+                         "SURVEYOR": "off",
                          "ADDRS": " ".join(f"{site}={','.join(nodes)}" for site, nodes in self.nodes.items()), "WAIT": str(20 * SLOW)}
         self.settings |= {f"PORT_{name}": str(port) for name, port in self.ports.items() if not name.startswith("SPARE")}
         self.configure(**settings)

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "fixture.h"
@@ -22,7 +23,7 @@ static int set_up(void **state) {
     dir = fx_dir_make();
     EVP_PKEY *k1 = mint_key("P-256", 0), *k2 = mint_key("P-256", 0), *lk = mint_key("P-256", 0);
     ca = fx_cert(&(struct fx_cert){.cn = "one", .ca = true, .from_s = -10, .until_s = 1000}, k1, NULL);
-    ca2 = fx_cert(&(struct fx_cert){.cn = "two", .ca = true, .from_s = -10, .until_s = 1000}, k2, NULL);
+    ca2 = fx_cert(&(struct fx_cert){.cn = "two", .ca = true, .from_s = -10, .until_s = 500}, k2, NULL);
     leaf = fx_cert(&(struct fx_cert){.cn = "device", .issuer_cn = "one", .from_s = -10, .until_s = 1000}, lk,
                    k1);
     leaf2 = fx_cert(&(struct fx_cert){.cn = "device", .issuer_cn = "two", .from_s = -10, .until_s = 1000}, lk,
@@ -113,19 +114,29 @@ static enum eb_rc by_cert(const char *chain_leaf) {
     return rc;
 }
 
+/* The metric says what is in force: the earliest end of the CAs, from_s seconds from now, give or take the
+ * test's own time. */
+static bool cas_end_in(int64_t from_s) {
+    int64_t left =
+        fx_metric("auth_credential_expires_timestamp_seconds{credential=\"mtls_ca\"}") - (int64_t)time(NULL);
+    return left <= from_s && left > from_s - 60;
+}
+
 static void cas(void **state) {
     (void)state;
     eb_auto_findings struct eb_findings f = {0};
     assert_int_equal(by_cert(leaf),
                      EB_E_UNKNOWN_IDENTITY); /* trusted, no entry: enough to tell the two apart */
     assert_int_equal(by_cert(leaf2), EB_E_CERT_UNTRUSTED);
+    assert_true(cas_end_in(1000));
     eb_auto_buf struct eb_buf both = {0};
     eb_buf_printf(&both, "%s%s", ca, ca2);
     fx_write(&dir, FX_CA, both.p);
     assert_int_equal(eb_live_reload_cas(world.live, &f), EB_OK);
     assert_int_equal(by_cert(leaf), EB_E_UNKNOWN_IDENTITY);
     assert_int_equal(by_cert(leaf2), EB_E_UNKNOWN_IDENTITY);
-    fx_write(&dir, FX_CA, ca2); /* the first is dropped: its clients too, remembered chains included */
+    assert_true(cas_end_in(500)); /* the one that ends first, wherever it stands in the file */
+    fx_write(&dir, FX_CA, ca2);   /* the first is dropped: its clients too, remembered chains included */
     assert_int_equal(eb_live_reload_cas(world.live, &f), EB_OK);
     assert_int_equal(by_cert(leaf), EB_E_CERT_UNTRUSTED);
     assert_int_equal(by_cert(leaf2), EB_E_UNKNOWN_IDENTITY);
@@ -141,6 +152,7 @@ static void cas(void **state) {
         assert_true(g.errors == 1);
         assert_int_equal(by_cert(leaf2), EB_E_UNKNOWN_IDENTITY);
         assert_int_equal(fx_metric("auth_ca_reload_failures_total"), bad + (int64_t)i + 1);
+        assert_true(cas_end_in(500));
     }
 }
 

@@ -1,27 +1,35 @@
 /* How the service proves itself: what is read, what is refused, and that no password gets into the log. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "fixture.h"
 #include "login.h"
 
 static struct fx_dir dir;
 
+/* A creds file whose JWT has these further claims. */
+static void write_creds(const char *name, const char *more) {
+    eb_auto_buf struct eb_buf claims = {0}, jwt = {0}, creds = {0};
+    eb_buf_printf(&claims,
+                  "{\"iss\":\"" ACCOUNT_R0 "\",\"sub\":\"" USER_R0
+                  "\"%s,\"nats\":{\"type\":\"user\",\"version\":2}}",
+                  more);
+    fixture_token(&jwt, EB_STR(USUAL_HEADER), eb_buf_get(&claims), ACCOUNT_R0_SEED);
+    eb_buf_printf(&creds,
+                  "-----BEGIN NATS USER JWT-----\n%s\n------END NATS USER JWT------\n-----BEGIN USER NKEY "
+                  "SEED-----\n%s\n------END USER NKEY SEED------\n",
+                  jwt.p, USER_R0_SEED);
+    fx_write(&dir, name, creds.p);
+}
+
 static int set_up(void **state) {
     (void)state;
     dir = fx_dir_make();
     fx_write(&dir, "user.nk", USER_R0_SEED "\n" USER_R0 "\n");
     fx_write(&dir, "account.nk", ACCOUNT_R0_SEED "\n");
-    eb_auto_buf struct eb_buf jwt = {0}, creds = {0};
-    fixture_token(&jwt, EB_STR(USUAL_HEADER),
-                  EB_STR("{\"iss\":\"" ACCOUNT_R0 "\",\"sub\":\"" USER_R0
-                         "\",\"nats\":{\"type\":\"user\",\"version\":2}}"),
-                  ACCOUNT_R0_SEED);
-    eb_buf_printf(&creds,
-                  "-----BEGIN NATS USER JWT-----\n%s\n------END NATS USER JWT------\n-----BEGIN USER NKEY "
-                  "SEED-----\n%s\n------END USER NKEY SEED------\n",
-                  jwt.p, USER_R0_SEED);
-    fx_write(&dir, "user.creds", creds.p);
+    write_creds("user.creds", "");
+    write_creds("ending.creds", ",\"exp\":4102444800");
     return 0;
 }
 
@@ -131,8 +139,37 @@ static void passwords_are_not_described(void **state) {
     }
 }
 
+static int64_t ends(const char *credential) {
+    char series[100];
+    (void)snprintf(series, sizeof series, "auth_credential_expires_timestamp_seconds{credential=\"%s\"}",
+                   credential);
+    return fx_metric(series);
+}
+
+/* The metric says when what the link uses ends, and 0 once it uses none. */
+static void when_it_ends(void **state) {
+    (void)state;
+    char told[300], flag[300];
+    EVP_PKEY *key = mint_key("P-256", 0);
+    eb_auto_free char *ca =
+        fx_cert(&(struct fx_cert){.cn = "servers", .ca = true, .from_s = -10, .until_s = 1000}, key, NULL);
+    EVP_PKEY_free(key);
+    fx_write(&dir, "servers.pem", ca);
+    (void)snprintf(flag, sizeof flag, "--nats.tls.ca=%s", fx_path(&dir, "servers.pem"));
+    assert_int_equal(login("nats.creds-file", "user.creds", flag, told, sizeof told), EB_OK);
+    int64_t left = ends("nats_tls_ca") - (int64_t)time(NULL);
+    assert_true(left <= 1000 && left > 900);
+    assert_int_equal(ends("nats_tls_cert"), 0);
+    assert_int_equal(ends("nats_creds"), 0); /* a JWT without an end */
+    assert_int_equal(login("nats.creds-file", "ending.creds", NULL, told, sizeof told), EB_OK);
+    assert_int_equal(ends("nats_creds"), 4102444800);
+    assert_int_equal(ends("nats_tls_ca"), 0);
+    assert_int_equal(login("nats.nkey-seed-file", "user.nk", NULL, told, sizeof told), EB_OK);
+    assert_int_equal(ends("nats_creds"), 0);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(kinds),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(kinds), cmocka_unit_test(when_it_ends),
                                        cmocka_unit_test(seeds_and_tokens_by_environment),
                                        cmocka_unit_test(passwords_are_not_described)};
     return cmocka_run_group_tests(tests, set_up, tear_down);

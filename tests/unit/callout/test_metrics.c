@@ -102,6 +102,10 @@ static void everything_is_there_from_the_start(void **state) {
         "auth_dropped_queue_full_total",
         "auth_jwks_keys",
         "auth_ready",
+        "auth_credential_expires_timestamp_seconds{credential=\"mtls_ca\"}",
+        "auth_credential_expires_timestamp_seconds{credential=\"nats_tls_ca\"}",
+        "auth_credential_expires_timestamp_seconds{credential=\"nats_tls_cert\"}",
+        "auth_credential_expires_timestamp_seconds{credential=\"nats_creds\"}",
     };
     for (size_t i = 0; i < EB_COUNT_OF(names); i++)
         if (fx_metric(names[i]) < 0)
