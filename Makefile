@@ -4,7 +4,7 @@
 #   make test ARGS='-k expired'   only some integration tests
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test build up status logs down test test-long test-kube test-charts test-keycloak test-examples bench check fmt fuzz clean
+.PHONY: help setup setup-test build up status logs down test test-long test-kube test-charts test-image test-keycloak test-examples bench check fmt fuzz clean
 
 BUILD ?= build
 SITES ?= csc cpc-1 cpc-2
@@ -52,6 +52,9 @@ test-kube: setup-test build ## Kubernetes tokens with a real kube-apiserver, bui
 test-charts: setup-test build ## the charts with Helm 3 and 4, built once (about 5 minutes)
 	@scripts/setup-helm.sh
 	@scripts/test-charts.sh
+
+test-image: setup-test build ## the image's root file system, and the service in it (bubblewrap, no Docker)
+	@scripts/test-image.sh
 
 test-keycloak: setup-test build ## tokens of a real Keycloak (Java, fetched by Maven)
 	@scripts/test-keycloak.sh

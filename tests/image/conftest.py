@@ -1,0 +1,48 @@
+"""
+The image of auth-callout: `make test-image`. No Docker is needed; the tree that the Dockerfile copies is made here, and entered by bubblewrap.
+
+folder  one that every user may pass through
+root    the tree (harness/rootfs.py)
+bom     its bill of materials
+bus     a nats-server, an identity provider by https, and auth-callout in the tree (stack.py)
+"""
+import json
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from harness.bus import TOP
+from harness.rootfs import Root
+from stack import Stack
+
+
+@pytest.fixture(scope="session")
+def folder():
+    made = Path(tempfile.mkdtemp(prefix="eb-image-"))
+    made.chmod(0o755)
+    yield made
+    shutil.rmtree(made, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def root(folder):
+    return Root.make(folder / "rootfs")
+
+
+@pytest.fixture(scope="session")
+def bom(root):
+    done = subprocess.run([TOP / "auth-callout/sbom.sh", root.path], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0 and not done.stderr, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="session")
+def bus(folder, root):
+    made = Stack(folder / "bus", root)
+    try:
+        yield made.start()
+    finally:
+        made.stop()
