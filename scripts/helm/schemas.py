@@ -1,6 +1,6 @@
 """
 Turns Kubernetes' OpenAPI document and CustomResourceDefinitions into the files that kubeconform reads: one JSON Schema for each version of
-each kind, GROUP/kind_version.json (the core group: core/). They are strict: a key that the API would drop in silence is a finding.
+each kind, GROUP/kind_version.json (of the core group v1/kind_v1.json). They are strict: a key that the API would drop in silence is a finding.
 
   schemas.py OUT_DIR FILE...    of two files with the same version of a kind the first counts
 """
@@ -74,7 +74,7 @@ def of_openapi(document):
     for name, schema in definitions.items():
         for gvk in schema.get("x-kubernetes-group-version-kind", []):
             if "properties" in schema and "kind" in schema["properties"] and len(schema["x-kubernetes-group-version-kind"]) == 1:
-                yield gvk["group"] or "core", gvk["kind"], gvk["version"], strict(schema, definitions, (name,))
+                yield gvk["group"] or gvk["version"], gvk["kind"], gvk["version"], strict(schema, definitions, (name,))
 
 
 def of_crd(crd):

@@ -148,7 +148,7 @@ def lint(values=None, helm=3, chart=UMBRELLA, strict=True):
 
 def conform(text, skip=()):
     """The findings of kubeconform in YAML text, each "Kind name: what"; [] where all is good. A kind without a schema is a finding."""
-    location = str(ROOT / ".deps/schemas/{{ if .Group }}{{ .Group }}{{ else }}core{{ end }}/{{ .ResourceKind }}_{{ .ResourceAPIVersion }}.json")
+    location = str(ROOT / ".deps/schemas/{{ .Group }}/{{ .ResourceKind }}_{{ .ResourceAPIVersion }}.json")
     done = subprocess.run([str(BIN / "kubeconform"), "-schema-location", location, "-output", "json", "-n", "2",
                            *(["-skip", ",".join(skip)] if skip else []), "-"], input=text, capture_output=True, text=True, timeout=120)
     assert done.stdout, done.stderr
