@@ -110,8 +110,8 @@ counts as not given.
 {{- end -}}
 
 {{/*
-(list READING MAP PATH KEY SERVER TO): a block of ca, cert and key into TO.KEY; "true" where any is given. The client's
-has handshakeFirst too: the listener stands behind a gateway that ends TLS, so TLS comes before anything else.
+(list READING MAP PATH KEY SERVER TO): a block of ca, cert, key and handshakeFirst into TO.KEY; "true" where any is given.
+handshakeFirst: TLS comes before the server's first line, since a gateway before it ends TLS or chooses by name.
 */}}
 {{- define "eventbus.check.tls" -}}
 {{- $r := index . 0 -}}
@@ -122,7 +122,7 @@ has handshakeFirst too: the listener stands behind a gateway that ends TLS, so T
 {{- if and (include "eventbus.given" (list $r (index . 1) (index . 2) $key "map")) (index (index . 1) $key) -}}
 {{- $tls := index (index . 1) $key -}}
 {{- $at := include "eventbus.path" (list (index . 2) $key) -}}
-{{- include "eventbus.check.keys" (list $r $tls $at (ternary (list "ca" "cert" "key") (list "ca" "cert" "key" "handshakeFirst") $server)) -}}
+{{- include "eventbus.check.keys" (list $r $tls $at (list "ca" "cert" "key" "handshakeFirst")) -}}
 {{- range $part := list "ca" "cert" "key" -}}
 {{- $file := include "eventbus.check.text" (list $r $tls $at $part) -}}
 {{- if $file -}}
@@ -132,9 +132,7 @@ has handshakeFirst too: the listener stands behind a gateway that ends TLS, so T
 {{- end -}}
 {{- end -}}
 {{- end -}}
-{{- if not $server -}}
 {{- include "eventbus.check.bool" (list $r $tls $at "handshakeFirst" $read) -}}
-{{- end -}}
 {{- if ne (hasKey $read "cert") (hasKey $read "key") -}}
 {{- include "eventbus.report" (list $r "errors" $at "a certificate and its key come together" (ternary "write key: too" "write cert: too" (hasKey $read "cert"))) -}}
 {{- else if and $server (not $read.cert) -}}

@@ -12,6 +12,7 @@ share. Entries are taken in the order of their names, since Helm knows no other.
 {{- if kindIs "map" $all -}}
 {{- /* places of what was read: identities by their text, client ids in their order */ -}}
 {{- $seen := dict "identities" dict "clientIds" list -}}
+{{- $errors := len $r.errors -}}
 {{- range $section, $entries := $all -}}
 {{- $path := printf "auth.permissions.%s" (include "eventbus.plain" $section) -}}
 {{- if not (has $section (list "oauth2" "mtls" "nkey" "noauth")) -}}
@@ -29,7 +30,7 @@ share. Entries are taken in the order of their names, since Helm knows no other.
 {{- end -}}
 {{- end -}}
 {{- include "eventbus.policy.clientIds" (list $r $seen.clientIds) -}}
-{{- if and (not (pick $all "noauth" | values | compact)) (not (values (omit $all "noauth") | compact)) -}}
+{{- if and (eq $errors (len $r.errors)) (not (values $all | compact)) -}}
 {{- include "eventbus.report" (list $r "warnings" "auth.permissions" "no entries: every client is refused" "add entries for those who shall get in") -}}
 {{- end -}}
 {{- else if not (kindIs "invalid" $all) -}}

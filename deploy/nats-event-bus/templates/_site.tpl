@@ -13,7 +13,7 @@ common. So only .Values.global, .Release and .Capabilities are used.
   mtls                          true: there is an mTLS server
   extras                        [{name, lower, enabled, jetstream}], by their names in small letters
   streams                       maxBytes, maxAge (nanoseconds), replicas, storage
-  leafServerTLS leafClientTLS   paths: ca, cert, key; handshakeFirst
+  leafServerTLS leafClientTLS   paths: ca, cert, key; handshakeFirst: true
   permissions                   auth.permissions as written
   servers                       replicas, authTimeout, xkey, debug, jetstream {maxMemory, maxFile}, leafUrls
 */}}
@@ -31,7 +31,7 @@ common. So only .Values.global, .Release and .Capabilities are used.
 {{- define "eventbus.site.keys" -}}
 {{- /* Those of the site document, then the chart's own: lib/site/check.c has the same list. */ -}}
 clusterType clusterId cscEndpoint cpcIds crossLayer mtls extraAccounts mqttStreams cscLeafServerTLS cpcLeafClientTLS auth gateway
-{{- /* */}} servers secrets monitoring callout production streamsWatch nack surveyor natsBox tls image tests
+{{- /* */}} production servers keysRevision secrets image callout nack streamsWatch surveyor tests networkPolicy monitoring
 {{- end -}}
 
 {{/* (list READING BUS): reads all of it, each fault a finding; gives the site as JSON. */}}
@@ -53,6 +53,11 @@ clusterType clusterId cscEndpoint cpcIds crossLayer mtls extraAccounts mqttStrea
 {{- include "eventbus.read.extras" (list $r $bus $s) -}}
 {{- include "eventbus.read.streams" (list $r $bus $s) -}}
 {{- if $s.type -}}{{- include "eventbus.read.tls" (list $r $bus $s) -}}{{- end -}}
+{{- include "eventbus.check.bool" (list $r $bus "" "production" dict) -}}
+{{- $_ := include "eventbus.given" (list $r $bus "" "keysRevision" "scalar") -}}
+{{- range $key := list "secrets" "image" "callout" "nack" "streamsWatch" "surveyor" "tests" "networkPolicy" "monitoring" -}}
+{{- $_ := include "eventbus.given" (list $r $bus "" $key "map") -}}
+{{- end -}}
 {{- include "eventbus.read.servers" (list $r $bus $s) -}}
 {{- if include "eventbus.given" (list $r $bus "" "auth" "map") -}}
 {{- include "eventbus.check.keys" (list $r $bus.auth "auth" (list "permissions")) -}}
