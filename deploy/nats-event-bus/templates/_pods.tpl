@@ -3,13 +3,41 @@ What the values of this chart hand to the charts `nats` and `nats-mtls` beside t
 certificates that are mounted. Called in those charts' contexts, so only .Values.global is used. Each gives YAML.
 */}}
 
-{{- define "eventbus.server.site" -}}{{- (include "eventbus.site" . | fromJson).name -}}{{- end -}}
-{{- define "eventbus.server.prefix" -}}{{- (include "eventbus.site" . | fromJson).name -}}-{{- end -}}
+{{/* The name of a server: csc-event-bus-0. */}}
+{{- define "eventbus.server.env" -}}
+{{- dict "EVENT_BUS_SERVER_NAME" (dict "value" (printf "%s-$(POD_NAME)" (include "eventbus.site" . | fromJson).name)) | toJson -}}
+{{- end -}}
 
-{{- define "eventbus.main.replicas" -}}{{- (include "eventbus.site" . | fromJson).servers.replicas -}}{{- end -}}
-{{- define "eventbus.main.clustered" -}}{{- gt (include "eventbus.main.replicas" . | atoi) 1 -}}{{- end -}}
-{{- define "eventbus.main.maxFile" -}}{{- (include "eventbus.site" . | fromJson).servers.jetstream.maxFile | int64 -}}{{- end -}}
-{{- define "eventbus.main.maxMemory" -}}{{- (include "eventbus.site" . | fromJson).servers.jetstream.maxMemory | int64 -}}{{- end -}}
+{{- define "eventbus.main.replicas" -}}{{- (include "eventbus.site" . | fromJson).servers.replicas | int -}}{{- end -}}
+
+{{/* The cluster is called as the site is, since linked clusters may not share a name. Its routes are those of the chart, for as many. */}}
+{{- define "eventbus.main.cluster" -}}
+{{- $site := include "eventbus.site" . | fromJson -}}
+{{- $routes := list -}}
+{{- range $i := until (int $site.servers.replicas) -}}
+{{- $routes = append $routes (printf "nats://event-bus-%d.event-bus-headless:6222" $i) -}}
+{{- end -}}
+{{- dict "name" $site.name "routes" $routes | toJson -}}
+{{- end -}}
+
+{{/* One server alone is no cluster: JetStream would wait for a second one. */}}
+{{- define "eventbus.main.configPatch" -}}
+{{- if eq (include "eventbus.main.replicas" .) "1" -}}{{- list (dict "op" "remove" "path" "/cluster") | toJson -}}{{- else -}}[]{{- end -}}
+{{- end -}}
+
+{{- define "eventbus.main.sizes" -}}
+{{- $js := (include "eventbus.site" . | fromJson).servers.jetstream -}}
+{{- dict "max_memory_store" (int64 $js.maxMemory) "max_file_store" (int64 $js.maxFile) | toJson -}}
+{{- end -}}
+
+{{/* Files of the mTLS server's listener. */}}
+{{- define "eventbus.mtls.files" -}}
+{{- $files := dict -}}
+{{- range $option, $key := dict "cert_file" "tls.crt" "key_file" "tls.key" "ca_file" "ca.crt" -}}
+{{- $_ := set $files $option (printf "/etc/nats-certs/mqtt/%s" (include "eventbus.secretKey" (dict "root" $ "name" "nats-mtls-server-tls" "key" $key))) -}}
+{{- end -}}
+{{- toJson $files -}}
+{{- end -}}
 
 {{- define "eventbus.keysRevision" -}}{{- (include "eventbus.bus" . | fromJson).keysRevision | default "" -}}{{- end -}}
 

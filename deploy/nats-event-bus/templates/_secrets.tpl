@@ -23,10 +23,13 @@ Only the global values are used, since the charts below ask, too.
 {{- define "eventbus.secretTable" -}}
 {{- $site := include "eventbus.site" . | fromJson -}}
 {{- $bus := include "eventbus.bus" . | fromJson -}}
-{{- $need := dict "auth-callout-keys" (list "nkey-seed" "issuer-seed" "xkey-seed") "nats-streams" (list "seed" "pubkey") -}}
+{{- $need := dict "auth-callout-keys" (list "nkey-seed" "issuer-seed" "xkey-seed") -}}
 {{- range list "nats-auth-signing" "nats-authx-user" "nats-auth-watch" "nats-sys-admin" -}}{{- $_ := set $need . (list "pubkey") -}}{{- end -}}
-{{- $_ := set $need "nats-surveyor" (list "seed" "pubkey") -}}
-{{- $_ := set $need "nats-nack-user" (list "nack-user.nk" "pubkey") -}}
+{{- /* the servers want all public keys, whether or not the login is used */ -}}
+{{- $seeds := dict "nats-surveyor" (list $bus.surveyor "seed") "nats-nack-user" (list $bus.nack "nack-user.nk") "nats-streams" (list $bus.streamsWatch "seed") -}}
+{{- range $name, $of := $seeds -}}
+{{- $_ := set $need $name (ternary (list (index $of 1) "pubkey") (list "pubkey") (eq (toString (dig "enabled" true (index $of 0 | default dict))) "true")) -}}
+{{- end -}}
 {{- if not $site.servers.xkey -}}
 {{- $_ := set $need "auth-callout-keys" (list "nkey-seed" "issuer-seed") -}}
 {{- else -}}
