@@ -25,11 +25,6 @@ certificates that are mounted. Called in those charts' contexts, so only .Values
 {{- if eq (include "eventbus.main.replicas" .) "1" -}}{{- list (dict "op" "remove" "path" "/cluster") | toJson -}}{{- else -}}[]{{- end -}}
 {{- end -}}
 
-{{- define "eventbus.main.sizes" -}}
-{{- $js := (include "eventbus.site" . | fromJson).servers.jetstream -}}
-{{- dict "max_memory_store" (int64 $js.maxMemory) "max_file_store" (int64 $js.maxFile) | toJson -}}
-{{- end -}}
-
 {{/* Files of the mTLS server's listener. */}}
 {{- define "eventbus.mtls.files" -}}
 {{- $files := dict -}}
