@@ -60,10 +60,20 @@ at a restart", files excepted: one in a new folder needs a restart, since the sa
 {{- range $options -}}
 {{- $_ := unset $found . -}}
 {{- end -}}
+{{- if not $found -}}
+{{- $_ := unset $config $block -}}
 {{- end -}}
 {{- end -}}
-{{- if kindIs "map" ($config.observability).logging -}}
-{{- $_ := unset $config.observability.logging "level" -}}
+{{- end -}}
+{{- $observability := $config.observability | default dict -}}
+{{- if kindIs "map" $observability.logging -}}
+{{- $_ := unset $observability.logging "level" -}}
+{{- if not $observability.logging -}}
+{{- $_ := unset $observability "logging" -}}
+{{- end -}}
+{{- if not $observability -}}
+{{- $_ := unset $config "observability" -}}
+{{- end -}}
 {{- end -}}
 {{- $_ := unset $config "allowed-accounts" -}}
 {{- $config | toJson -}}
