@@ -21,3 +21,15 @@ def _put_together():
 @pytest.fixture(params=helm.HELMS, ids=lambda h: f"helm{h}")
 def each_helm(request):
     return request.param
+
+
+def secret_table(values):
+    """{SECRET: [KEY…]} that a site needs, as the notes of the chart list them."""
+    import json
+    probe = helm.folder() / "probe"
+    if not probe.exists():
+        shutil.copytree(helm.assembled(), probe)
+        (probe / "templates/secret-table.yaml").write_text(
+            'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: secret-table}\ndata:\n  table: {{ include "eventbus.secretTable" . | quote }}\n')
+    text = helm.run(3, "template", "bus", probe, "--kube-version", helm.KUBE, *helm._files(values), "-s", "templates/secret-table.yaml")
+    return json.loads(helm.yaml.safe_load(text)["data"]["table"])

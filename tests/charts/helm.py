@@ -72,8 +72,12 @@ def folder():
     return Path(tempfile.mkdtemp(prefix="eb-charts-"))
 
 
-@functools.cache
 def assembled(chart=UMBRELLA):
+    return _assembled(chart)
+
+
+@functools.cache
+def _assembled(chart):
     """A copy of the chart with its dependencies below charts/, as `helm dependency build` leaves it."""
     to = folder() / chart.name
     shutil.copytree(chart, to)
@@ -97,6 +101,9 @@ def _files(values):
     return options
 
 
+TOLD = [""]  # what the last command that did its work said beside it
+
+
 def run(helm, *arguments, env=None):
     """The output of a helm command; Refused where it fails."""
     done = subprocess.run([str(BIN / f"helm{helm}"), *map(str, arguments)], capture_output=True, text=True, timeout=240,
@@ -104,6 +111,7 @@ def run(helm, *arguments, env=None):
                                "HELM_DATA_HOME": str(folder() / "helm"), **(env or {})})
     if done.returncode:
         raise Refused(done.stderr + done.stdout)
+    TOLD[:] = [done.stderr]
     return done.stdout
 
 
