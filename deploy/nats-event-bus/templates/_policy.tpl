@@ -39,22 +39,6 @@ share. Entries are taken in the order of their names, since Helm knows no other.
 {{- end -}}
 {{- end -}}
 
-{{/* The fields of an entry and the sections that have them. */}}
-{{- define "eventbus.policy.fields" -}}
-azp: [oauth2]
-subject: [oauth2]
-issuer: [oauth2]
-required_scope: [oauth2]
-identity: [mtls]
-public_key: [nkey]
-account: [oauth2, mtls, nkey, noauth]
-mqtt_client_id: [oauth2, mtls, nkey, noauth]
-internal: [nkey]
-permissions: [oauth2, mtls, nkey, noauth]
-connections: [oauth2, mtls, nkey, noauth]
-src: [oauth2, mtls, nkey, noauth]
-{{- end -}}
-
 {{/* (list READING SECTION NAME ENTRY PATH SEEN) */}}
 {{- define "eventbus.policy.entry" -}}
 {{- $r := index . 0 -}}
@@ -87,7 +71,11 @@ src: [oauth2, mtls, nkey, noauth]
 {{- $r := index . 0 -}}
 {{- $section := index . 1 -}}
 {{- $path := index . 3 -}}
-{{- $fields := include "eventbus.policy.fields" . | fromYaml -}}
+{{- $all := list "oauth2" "mtls" "nkey" "noauth" -}}
+{{- $tokens := list "oauth2" -}}
+{{- /* the fields of an entry and the sections that have them */ -}}
+{{- $fields := dict "azp" $tokens "subject" $tokens "issuer" $tokens "required_scope" $tokens "identity" (list "mtls") "public_key" (list "nkey") "internal" (list "nkey")
+      "account" $all "mqtt_client_id" $all "permissions" $all "connections" $all "src" $all -}}
 {{- range $key, $_ := index . 2 -}}
 {{- $sections := index $fields $key -}}
 {{- if not $sections -}}

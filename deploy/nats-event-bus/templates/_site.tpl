@@ -19,7 +19,7 @@ common. So only .Values.global, .Release and .Capabilities are used.
 */}}
 {{- define "eventbus.site" -}}
 {{- include "eventbus.validate" . -}}
-{{- include "eventbus.read" (list (include "eventbus.reading" "global.eventBus" | fromJson) (include "eventbus.bus" . | fromJson)) -}}
+{{- (include "eventbus.judged" . | fromJson).site | toJson -}}
 {{- end -}}
 
 {{/* global.eventBus; {} where it is no mapping, which eventbus.findings reports. */}}

@@ -7,10 +7,21 @@ re-reads its permissions, where templates cannot know: values of ${NAME}, addres
 configured, O= and OU= without mtls.allow-org-identity, permissions of more than 256 KiB.
 */}}
 
-{{/* {errors: [{path, text, mend}], warnings: […]} */}}
-{{- define "eventbus.findings" -}}
-{{- $global := .Values.global | default dict -}}
+{{/*
+{errors: [{path, text, mend}], warnings: […], site}. Made once for each chart that asks, and kept beside the global values:
+some thirty templates ask, and permissions may have thousands of entries.
+*/}}
+{{- define "eventbus.judged" -}}
+{{- if not (hasKey .Values.global "eventbus.judged") -}}
+{{- $_ := set .Values.global "eventbus.judged" (include "eventbus.judge" .) -}}
+{{- end -}}
+{{- get .Values.global "eventbus.judged" -}}
+{{- end -}}
+
+{{- define "eventbus.judge" -}}
+{{- $global := .Values.global -}}
 {{- $r := include "eventbus.reading" "" | fromJson -}}
+{{- $site := dict -}}
 {{- if not (kindIs "map" $global.eventBus) -}}
 {{- $missing := kindIs "invalid" $global.eventBus -}}
 {{- $mend := "write the site below global: and eventBus:" -}}
@@ -20,16 +31,22 @@ configured, O= and OU= without mtls.allow-org-identity, permissions of more than
 {{- include "eventbus.report" (list $r "errors" "global.eventBus" (ternary "eventBus: is missing" "no mapping" $missing) $mend) -}}
 {{- else -}}
 {{- $_ := set $r "base" "global.eventBus" -}}
-{{- $_ := include "eventbus.read" (list $r $global.eventBus) -}}
-{{- $_ := include "eventbus.check.policy" (list $r $global.eventBus) -}}
+{{- $site = include "eventbus.read" (list $r $global.eventBus) | fromJson -}}
+{{- include "eventbus.check.policy" (list $r $global.eventBus) -}}
 {{- end -}}
-{{- dict "errors" $r.errors "warnings" $r.warnings | toJson -}}
+{{- dict "errors" $r.errors "warnings" $r.warnings "site" $site | toJson -}}
+{{- end -}}
+
+{{/* {errors, warnings} */}}
+{{- define "eventbus.findings" -}}
+{{- pick (include "eventbus.judged" . | fromJson) "errors" "warnings" | toJson -}}
 {{- end -}}
 
 {{/* "" or the end of rendering, with every error. */}}
 {{- define "eventbus.validate" -}}
-{{- $errors := (include "eventbus.findings" . | fromJson).errors -}}
-{{- if $errors -}}
+{{- $judged := include "eventbus.judged" . -}}
+{{- if not (hasPrefix "{\"errors\":[]" $judged) -}}
+{{- $errors := (fromJson $judged).errors -}}
 {{- $lines := list -}}
 {{- range $finding := $errors -}}{{- $lines = append $lines (printf "error: %s" (include "eventbus.finding" $finding)) -}}{{- end -}}
 {{- fail (printf "the values are refused\n%s\n%d error%s" (join "\n" $lines) (len $errors) (ternary "" "s" (eq (len $errors) 1))) -}}
