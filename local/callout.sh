@@ -25,6 +25,7 @@ mtls:
   ca-path: "$SITE_DIR/certs/ca.pem"
 permissions:
   file: "$SITE_DIR/conf/permissions.yaml"
+$([ "$EB_MQTT_GATE" = off ] || printf 'mqtt:\n  streams-file: "%s"\n' "$SITE_DIR/conf/streams.json")
 $([ -z "$EB_SESSION_MAX_AGE" ] || printf 'session:\n  max-age: "%s"\n' "$EB_SESSION_MAX_AGE")
 host:
   name: "$SITE_ADDR"

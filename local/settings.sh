@@ -22,7 +22,7 @@ readonly EB_SETTINGS=(
     EB_CALLOUTS EB_PORT_HEALTH EB_PORT_METRICS EB_PORT_HEALTH_2 EB_PORT_METRICS_2
     EB_IDP_ADDR EB_PORT_IDP EB_IDP_TEST_API EB_TOKEN_LIFETIME
     EB_NOAUTH EB_XKEY EB_CALLOUT_TIMEOUT EB_SESSION_MAX_AGE EB_SIGNING_ALGORITHMS EB_LOG_LEVEL
-    EB_ISSUER EB_ISSUERS EB_XKEY_NAME EB_XKEYS EB_PERMISSIONS EB_CALLOUT_EXTRA EB_SERVER_DEBUG EB_WAIT
+    EB_ISSUER EB_ISSUERS EB_XKEY_NAME EB_XKEYS EB_PERMISSIONS EB_MQTT_GATE EB_CALLOUT_EXTRA EB_SERVER_DEBUG EB_WAIT
 )
 
 settings_default() {
@@ -62,6 +62,7 @@ settings_default() {
     # nats-xkey, any other name is a key of the site that is made on first use
     : "${EB_ISSUER:=issuer}" "${EB_ISSUERS:=$EB_ISSUER}" "${EB_XKEY_NAME:=xkey}" "${EB_XKEYS:=$EB_XKEY_NAME}"
     : "${EB_PERMISSIONS:=}"                       # a permissions document to use instead of the rendered one; or a folder: SITE.yaml in it
+    : "${EB_MQTT_GATE:=on}"                       # MQTT logins wait for the site's streams (mqtt.streams-file): on, off
     : "${EB_CALLOUT_EXTRA:=}"                     # a file of YAML lines appended to auth-callout's configuration
     : "${EB_SERVER_DEBUG:=off}"                   # debug lines in the logs of nats-server: on, off
     : "${EB_WAIT:=20}"                            # seconds that a start may take
@@ -98,7 +99,7 @@ settings_check() {
         [[ ${!name} != *[\"\\\$$'\n']* ]] || die "$name: may hold no quote, backslash, \$ or newline"
         case $name in
         EB_PORT_*) [[ ${!name} =~ ^[1-9][0-9]{0,4}$ ]] || die "$name=${!name}: write a port number" ;;
-        EB_NOAUTH | EB_SITE_CHECK | EB_XKEY | EB_IDP_TEST_API | EB_SERVER_DEBUG)
+        EB_NOAUTH | EB_SITE_CHECK | EB_XKEY | EB_MQTT_GATE | EB_IDP_TEST_API | EB_SERVER_DEBUG)
             case ${!name} in on | off) ;; *) die "$name=${!name}: write on or off" ;; esac ;;
         EB_CALLOUT_TIMEOUT) [[ ${!name} =~ ^[1-9][0-9]?$ ]] || die "$name=${!name}: write seconds, 1 to 59" ;;
         EB_CALLOUTS) [[ ${!name} =~ ^[12]$ ]] || die "$name=${!name}: write 1 or 2" ;;

@@ -247,6 +247,15 @@ enum eb_outcome eb_callout_run(const struct eb_callout *c, const struct eb_callo
         return EB_DROP;
     }
     int64_t until_ns = in->arrived_ns + budget_ns / 2;
+    enum eb_gate_state gate = req.type == EB_TYPE_MQTT ? eb_gate_state(c->gate) : EB_GATE_OPEN;
+    if (gate == EB_GATE_UNSURE && !in->no_wait && eb_mono_ns() < until_ns) {
+        *ret_wait = (struct eb_wait){.until_ns = until_ns};
+        return EB_PARK;
+    }
+    if (gate != EB_GATE_OPEN) {
+        eb_gate_note_drop(c->gate);
+        return EB_DROP;
+    }
     eb_buf_reset(&scratch->grants);
     struct eb_attempt a = {.req = &req,
                            .view = &view,

@@ -3,6 +3,7 @@
 #ifndef EB_CALLOUT_H
 #define EB_CALLOUT_H
 
+#include "gate.h"
 #include "live.h"
 #include "metrics.h"
 #include "sealing.h"
@@ -16,7 +17,7 @@ enum eb_outcome {
 /* What a parked request waits for. */
 struct eb_wait {
     int64_t until_ns;
-    struct eb_source *source;
+    struct eb_source *source;     /* NULL: for the gate of MQTT to be sure */
     uint64_t number;              /* EB_SOURCE_KEYS, or the ticket's */
     struct eb_kube_ticket ticket; /* of an ask */
 };
@@ -25,6 +26,7 @@ struct eb_wait {
 struct eb_callout {
     struct eb_live *live;
     struct eb_sealing *sealing;
+    struct eb_gate *gate; /* of MQTT; NULL: none */
 };
 
 struct eb_callout_in {

@@ -58,6 +58,8 @@ struct eb_account_config {
 
 #define EB_CONFIG_PERMISSIONS "/etc/auth-callout/permissions.json" /* permissions.file, unless set */
 
+#define EB_REQUIRE_MQTT "mqtt-streams" /* in readiness.require: the gate of MQTT is open */
+
 struct eb_config {
     /* the service's own link */
     char *nats_url;
@@ -80,6 +82,7 @@ struct eb_config {
     bool mtls_allow_org_identity;
     bool noauth_accept_unrecognized;
     char *permissions_file;
+    char *mqtt_streams_file; /* NULL: MQTT logins are answered whatever the streams are */
     struct eb_strs allowed_accounts;
     bool session_expire_with_credential;
     int64_t session_max_age_ns; /* 0 = none */

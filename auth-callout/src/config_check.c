@@ -123,12 +123,13 @@ static void check_issuer(const struct eb_config *c, size_t place, struct eb_find
 
 static void check_required(const struct eb_config *c, const char *name, struct eb_findings *f) {
     /* The blocks may be asked for while they are off, so that one chart serves both. */
-    bool known = strcmp(name, "jwks") == 0 || strcmp(name, "kubernetes") == 0;
+    bool known =
+        strcmp(name, "jwks") == 0 || strcmp(name, "kubernetes") == 0 || strcmp(name, EB_REQUIRE_MQTT) == 0;
     for (size_t i = 0; i < c->issuers_n; i++)
         known = known || (c->issuers[i].name && strcmp(c->issuers[i].name, name) == 0);
     if (!known)
         eb_findings_add(f, EB_ERROR, NULL, 0, "readiness.require",
-                        "write jwks, kubernetes, or the name of one of the issuers",
+                        "write jwks, kubernetes, mqtt-streams, or the name of one of the issuers",
                         "%s is the name of no issuer", name);
 }
 

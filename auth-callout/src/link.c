@@ -42,6 +42,8 @@ void eb_link_note(struct eb_link *k, enum eb_link_state state, const char *troub
     for (size_t i = 0; i < l->n; i++)
         up += l->links[i].state == LINK_CONFIRMED;
     eb_gauge_set(EB_G_LINKS_UP, (int64_t)up);
+    if (l->opt.on_change)
+        l->opt.on_change(l->opt.ctx, state == LINK_CONNECTED || state == LINK_CONFIRMED);
     (void)pthread_cond_signal(&l->wake);
 }
 

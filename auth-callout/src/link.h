@@ -25,6 +25,9 @@ struct eb_links_options {
     eb_link_query_fn on_query;
     const struct eb_str *queries; /* subjects of service queries */
     size_t queries_n;
+    /* A link was lost (up = false), or is there again; NULL = nobody wants to know. On any thread: must only
+     * hand it on. */
+    void (*on_change)(void *ctx, bool up);
     void *ctx;
 };
 

@@ -17,6 +17,7 @@ struct eb_live {
     bool has_document; /* one was in force: from then on a missing one is a failure, not an empty one */
     struct eb_settings *started; /* what the sources were made of */
     struct eb_sources *sources;
+    struct eb_specs *specs; /* under mutex; NULL = mqtt.streams-file was unset at the start */
 };
 
 static struct eb_settings *settings_ref(struct eb_settings *s) {
@@ -146,6 +147,15 @@ static enum eb_rc load_cas(const struct eb_config *c, struct eb_cert_store **ret
     return rc;
 }
 
+/* Of the file that was named at the start: another takes effect at a restart. */
+static enum eb_rc load_specs(const char *path, struct eb_specs **ret, struct eb_findings *f) {
+    *ret = NULL;
+    enum eb_rc rc = path ? eb_specs_load(path, ret, f) : EB_OK;
+    if (rc != EB_OK)
+        eb_count(EB_C_SPECS_FAILURES);
+    return rc;
+}
+
 static void note_policy(const struct eb_policy *p) {
     size_t n = 0;
     for (enum eb_policy_method m = EB_POLICY_OAUTH2; m <= EB_POLICY_NOAUTH; m++)
@@ -216,11 +226,15 @@ static enum eb_rc check_apis(const struct eb_config *c, bool files, struct eb_fi
 }
 
 enum eb_rc eb_live_new(struct eb_config *config, struct eb_live **ret, struct eb_findings *findings) {
+    EB_CLEANUP(eb_specs_unrefp) struct eb_specs *specs = NULL;
+    enum eb_rc specs_rc = load_specs(config->mqtt_streams_file, &specs, findings);
     struct eb_view v;
     bool lacks = true;
     enum eb_rc rc = load_view(config, NULL, &lacks, &v, findings);
-    if (rc != EB_OK)
-        return rc;
+    if (rc == EB_OK && specs_rc != EB_OK)
+        eb_view_done(&v);
+    if (rc != EB_OK || specs_rc != EB_OK)
+        return rc != EB_OK ? rc : specs_rc;
     if (lacks)
         eb_findings_add(findings, EB_WARNING, NULL, 0, "permissions.file",
                         "write one there, of `{}` for instance, or name another",
@@ -236,6 +250,7 @@ enum eb_rc eb_live_new(struct eb_config *config, struct eb_live **ret, struct eb
     (void)pthread_mutex_init(&l->mutex, NULL);
     l->view = v;
     l->has_document = !lacks;
+    l->specs = EB_TAKE(specs);
     if (make_sources(l) != EB_OK) {
         eb_live_free(l);
         return EB_E_NOMEM;
@@ -250,6 +265,7 @@ void eb_live_free(struct eb_live *l) {
         return;
     eb_view_done(&l->view);
     eb_sources_free(l->sources);
+    eb_specs_unref(l->specs);
     settings_unref(l->started);
     (void)pthread_mutex_destroy(&l->mutex);
     free(l);
@@ -257,6 +273,11 @@ void eb_live_free(struct eb_live *l) {
 
 struct eb_sources *eb_live_sources(struct eb_live *l) {
     return l->sources;
+}
+
+struct eb_specs *eb_live_specs(struct eb_live *l) {
+    EB_LOCKED(&l->mutex);
+    return eb_specs_ref(l->specs);
 }
 
 void eb_live_view(struct eb_live *l, struct eb_view *ret) {
@@ -329,16 +350,35 @@ enum eb_rc eb_live_reload_seeds(struct eb_live *l, struct eb_findings *findings)
     return EB_OK;
 }
 
+static void swap_specs(struct eb_live *l, struct eb_specs **fresh) {
+    EB_LOCKED(&l->mutex);
+    struct eb_specs *old = l->specs;
+    l->specs = *fresh;
+    *fresh = old;
+}
+
+enum eb_rc eb_live_reload_specs(struct eb_live *l, struct eb_findings *findings) {
+    EB_CLEANUP(eb_specs_unrefp) struct eb_specs *fresh = NULL;
+    enum eb_rc rc = load_specs(l->started->config->mqtt_streams_file, &fresh, findings);
+    if (rc == EB_OK)
+        swap_specs(l, &fresh);
+    return rc;
+}
+
 enum eb_rc eb_live_reconfigure(struct eb_live *l, struct eb_config *config, struct eb_findings *findings) {
     EB_CLEANUP(eb_view_done) struct eb_view fresh = {0};
+    EB_CLEANUP(eb_specs_unrefp) struct eb_specs *specs = NULL;
     bool lacks = may_lack(l);
+    enum eb_rc specs_rc = load_specs(l->started->config->mqtt_streams_file, &specs, findings);
     enum eb_rc rc = load_view(config, l->sources, &lacks, &fresh, findings);
+    rc = rc == EB_OK ? specs_rc : rc;
     if (rc == EB_OK)
         rc = check_apis(fresh.settings->config, false, findings);
     if (rc != EB_OK)
         return rc;
     note_document(l, lacks);
     note_policy(fresh.policy);
+    swap_specs(l, &specs);
     {
         EB_LOCKED(&l->mutex);
         struct eb_view old = l->view;

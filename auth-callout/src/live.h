@@ -10,6 +10,7 @@
 #include "issuer.h"
 #include "policy/policy.h"
 #include "signer.h"
+#include "specs.h"
 
 /* The configuration, with what callouts need of it prepared. */
 struct eb_settings {
@@ -45,11 +46,16 @@ void eb_live_view(struct eb_live *l, struct eb_view *ret);
  * they are freed with l. */
 struct eb_sources *eb_live_sources(struct eb_live *l);
 
+/* The definitions of the site's streams in force, a reference; NULL where mqtt.streams-file is unset. Not
+ * part of a view: no callout needs them. */
+struct eb_specs *eb_live_specs(struct eb_live *l);
+
 /* Re-reads one thing; on failure the old stays in force, the reasons are findings, and the failure is
  * counted. */
 EB_MUSTCHECK enum eb_rc eb_live_reload_policy(struct eb_live *l, struct eb_findings *findings);
 EB_MUSTCHECK enum eb_rc eb_live_reload_cas(struct eb_live *l, struct eb_findings *findings);
 EB_MUSTCHECK enum eb_rc eb_live_reload_seeds(struct eb_live *l, struct eb_findings *findings);
+EB_MUSTCHECK enum eb_rc eb_live_reload_specs(struct eb_live *l, struct eb_findings *findings);
 /* Takes a whole new configuration (taken over) and re-reads all that it names: all of it comes into force, or
  * nothing. */
 EB_MUSTCHECK enum eb_rc eb_live_reconfigure(struct eb_live *l, struct eb_config *config,

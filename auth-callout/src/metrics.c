@@ -15,6 +15,9 @@ static const struct {
     [EB_C_DROPPED_FULL] =
         {"auth_dropped_queue_full_total",
          "Requests dropped because too many waited: for a worker (oldest first), or for an answer."},
+    [EB_C_DROPPED_MQTT] =
+        {"auth_dropped_mqtt_closed_total",
+         "MQTT logins dropped because the site's streams were not known to be as specified."},
     [EB_C_PERM_RELOADS] = {"auth_permissions_reloads_total", "Permissions documents taken into force."},
     [EB_C_PERM_FAILURES] = {"auth_permissions_reload_failures_total",
                             "Permissions documents refused; the old one stays in force."},
@@ -23,14 +26,18 @@ static const struct {
     [EB_C_CA_FAILURES] = {"auth_ca_reload_failures_total", "CA files refused; the old one stays in force."},
     [EB_C_SEED_FAILURES] = {"auth_seed_reload_failures_total",
                             "Seed files refused; the old seeds stay in force."},
+    [EB_C_SPECS_FAILURES] = {"auth_mqtt_streams_reload_failures_total",
+                             "Files of stream definitions refused; the old ones stay in force."},
     [EB_C_JWKS_FETCHES] = {"auth_jwks_fetches_total", "Fetches of a key set."},
     [EB_C_JWKS_FAILURES] = {"auth_jwks_fetch_failures_total",
                             "Fetches of a key set that failed; the old one stays in use."},
     [EB_C_LINK_LOST] = {"auth_nats_link_lost_total", "Times that a link to NATS was lost."},
     [EB_C_LINK_REBUILT] = {"auth_nats_link_rebuilt_total",
                            "Times that a link to NATS was closed for good and built anew."},
-    [EB_C_PARKED] = {"auth_parked_total",
-                     "Times that a request waited for a key, a ServiceAccount or a TokenReview."},
+    [EB_C_PARKED] =
+        {"auth_parked_total",
+         "Times that a request waited for a key, a ServiceAccount, a TokenReview or the state of the "
+         "site's streams."},
     [EB_C_PUBLISH_FAILURES] = {"auth_answer_failures_total", "Answers that could not be handed to NATS."},
 };
 
@@ -39,6 +46,8 @@ static const struct {
 } gauge_rows[EB_G_MAX_] = {
     [EB_G_READY] = {"auth_ready", "1 while /readyz answers 200."},
     [EB_G_LINKS_UP] = {"auth_nats_links_up", "Links to NATS whose subscription the server has confirmed."},
+    [EB_G_MQTT_OPEN] = {"auth_mqtt_gate_open",
+                        "1 while MQTT logins are answered: always without mqtt.streams-file."},
     [EB_G_QUEUE_DEPTH] = {"auth_queue_depth", "Requests waiting for a worker."},
     [EB_G_JWKS_KEYS] = {"auth_jwks_keys", "Usable keys of the provider."},
     [EB_G_JWKS_FETCHED] = {"auth_jwks_last_success_timestamp_seconds",

@@ -26,16 +26,18 @@ enum eb_counter {
     EB_C_ERRORS,           /* requests that did not end in an admission */
     EB_C_DROPPED_LATE,     /* dropped: older than their budget when a worker took them */
     EB_C_DROPPED_FULL,     /* dropped: the queue was full */
+    EB_C_DROPPED_MQTT,     /* dropped: MQTT logins while the site's streams are not as specified */
     EB_C_PERM_RELOADS,     /* permissions documents taken into force */
     EB_C_PERM_FAILURES,    /* permissions documents refused */
     EB_C_CONFIG_FAILURES,  /* configurations refused as a whole */
     EB_C_CA_FAILURES,      /* CA files refused */
     EB_C_SEED_FAILURES,    /* seed files refused */
+    EB_C_SPECS_FAILURES,   /* definitions of the streams refused */
     EB_C_JWKS_FETCHES,     /* fetches of a key set */
     EB_C_JWKS_FAILURES,    /* fetches that failed */
     EB_C_LINK_LOST,        /* times that a link to NATS was lost */
     EB_C_LINK_REBUILT,     /* times that a link was built anew */
-    EB_C_PARKED,           /* requests that waited for a key */
+    EB_C_PARKED,           /* requests that waited for something */
     EB_C_PUBLISH_FAILURES, /* answers that could not be handed to the link */
     EB_C_MAX_,
 };
@@ -43,6 +45,7 @@ enum eb_counter {
 enum eb_gauge {
     EB_G_READY,
     EB_G_LINKS_UP,
+    EB_G_MQTT_OPEN, /* 1 while MQTT logins are answered */
     EB_G_QUEUE_DEPTH,
     EB_G_JWKS_KEYS,
     EB_G_JWKS_FETCHED, /* seconds since the epoch of the last good fetch, 0 before */

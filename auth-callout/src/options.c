@@ -180,6 +180,10 @@ const struct eb_option eb_options[] = {
      "them."},
     {"permissions.file", NULL, EB_OPT_PATH, EB_CONFIG_PERMISSIONS, NULL, 0, 0, false, AT(permissions_file),
      "The permissions document, JSON or YAML. Watched."},
+    {"mqtt.streams-file", NULL, EB_OPT_PATH, NULL, NULL, 0, 0, true, AT(mqtt_streams_file),
+     "Definitions of the site's streams (streams.json of `eventbus render`). MQTT logins are answered only "
+     "while "
+     "the streams are as specified there. Unset: always. Watched."},
     {"allowed-accounts", NULL, EB_OPT_LIST, NULL, NULL, 0, 0, false, AT(allowed_accounts),
      "Accounts that a client may be placed into. Unset: those that the permissions document names."},
     {"session.expire-with-credential", NULL, EB_OPT_BOOL, "true", NULL, 0, 0, false,
@@ -205,7 +209,8 @@ const struct eb_option eb_options[] = {
     {"observability.logging.level", "LOG_LEVEL", EB_OPT_CHOICE, "info", "error,warn,info,debug", 0, 0, false,
      AT(log_level), "Least level that is logged."},
     {"readiness.require", NULL, EB_OPT_LIST, NULL, NULL, 0, 0, false, AT(readiness_require),
-     "Issuers that /readyz waits for: jwks, kubernetes, and names of issuers."},
+     "What /readyz waits for: jwks, kubernetes, names of issuers, and mqtt-streams (that MQTT logins are "
+     "answered)."},
     {"sandbox.require", NULL, EB_OPT_BOOL, "false", NULL, 0, 0, true, AT(require_sandbox),
      "Ends the start where landlock or seccomp cannot be applied."},
     {"sandbox.landlock", NULL, EB_OPT_BOOL, "true", NULL, 0, 0, true, AT(sandbox_landlock),

@@ -7,7 +7,7 @@
 #include "watch.h"
 
 enum { FILES_MAX = 512 };
-enum watch_tag { TAG_POLICY, TAG_CA, TAG_SEEDS, TAG_JWKS, TAG_CONFIG };
+enum watch_tag { TAG_POLICY, TAG_CA, TAG_SEEDS, TAG_JWKS, TAG_SPECS, TAG_CONFIG };
 
 struct eb_reloader {
     struct eb_reloader_options opt;
@@ -43,6 +43,8 @@ static void watch_files(struct eb_reloader *r, int64_t since_ns) {
     files[n++] = (struct eb_watched){c->permissions_file, TAG_POLICY};
     if (c->mtls_ca_path)
         files[n++] = (struct eb_watched){c->mtls_ca_path, TAG_CA};
+    if (r->opt.started->mqtt_streams_file)
+        files[n++] = (struct eb_watched){r->opt.started->mqtt_streams_file, TAG_SPECS};
     if (r->config_path)
         files[n++] = (struct eb_watched){r->config_path, TAG_CONFIG};
     if (r->hot_path)
@@ -72,6 +74,8 @@ static void reload_one(struct eb_reloader *r, const char *what,
                  rc == EB_OK ? "reloaded" : "reload failed; the old stays in force");
     eb_log_z(&l, "what", what);
     eb_log_end(&l);
+    if (rc == EB_OK && r->opt.reloaded)
+        r->opt.reloaded(r->opt.ctx_reloaded);
 }
 
 /* False where the old configuration stays in force. */
@@ -102,6 +106,8 @@ static bool reload_all(struct eb_reloader *r) {
     eb_log_set_level(view.settings->config->log_level);
     watch_files(r, since_ns);
     eb_sources_poke(eb_live_sources(r->opt.live));
+    if (r->opt.reloaded)
+        r->opt.reloaded(r->opt.ctx_reloaded);
     return true;
 }
 
@@ -118,6 +124,8 @@ static void on_files(void *ctx, unsigned tags) {
         reload_one(r, "mtls.ca-path", eb_live_reload_cas);
     if (tags & 1U << TAG_SEEDS)
         reload_one(r, "seeds", eb_live_reload_seeds);
+    if (tags & 1U << TAG_SPECS)
+        reload_one(r, "mqtt.streams-file", eb_live_reload_specs);
     if (tags & 1U << TAG_JWKS)
         eb_sources_poke_files(eb_live_sources(r->opt.live));
 }

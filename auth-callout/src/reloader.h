@@ -20,6 +20,8 @@ struct eb_reloader_options {
     int64_t since_ns;                   /* eb_watch_now_ns() before the files were first read */
     eb_reread_fn reread;
     void *ctx;
+    void (*reloaded)(void *ctx); /* something new is in force; NULL = nobody waits for it */
+    void *ctx_reloaded;
 };
 
 EB_MUSTCHECK enum eb_rc eb_reloader_start(const struct eb_reloader_options *opt, struct eb_reloader **ret,

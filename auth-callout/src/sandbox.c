@@ -119,7 +119,7 @@ static void allow_files(struct eb_landlock *l, const struct eb_config *c, const 
         eb_landlock_path(l, system_paths[i], false);
     const char *const read[] = {
         config_path,        hot_path,       c->permissions_file, c->mtls_ca_path, c->nats_nkey_seed_file,
-        c->nats_creds_file, c->nats_tls_ca, c->nats_tls_cert,    c->nats_tls_key};
+        c->nats_creds_file, c->nats_tls_ca, c->nats_tls_cert,    c->nats_tls_key, c->mqtt_streams_file};
     for (size_t i = 0; i < EB_COUNT_OF(read); i++)
         allow_folder(l, read[i], false);
     const struct eb_strs *lists[] = {&c->issuer_seed_files, &c->xkey_seed_files};

@@ -4,6 +4,7 @@
 
 #include "callout.h"
 #include "clock.h"
+#include "gatekeeper.h"
 #include "health.h"
 #include "link.h"
 #include "log.h"
@@ -14,14 +15,19 @@
 #include "queue.h"
 #include "workers.h"
 
-enum { LEAVE_MS = 2000 };
+enum {
+    LEAVE_MS = 2000,
+    GATE_ROOM =
+        2048, /* MQTT logins that may wait for the gate to be sure; of their own, so that no other waits */
+};
 
 struct eb_service {
     struct eb_jobs jobs;
     struct eb_view start; /* settings that need a restart are read from here */
     struct eb_callout callout;
     struct eb_queue *queue;
-    struct eb_park *park;
+    struct eb_park *park, *gate_park;
+    struct eb_gatekeeper *gatekeeper;
     struct eb_links *links;
     struct eb_micro micro;
     struct eb_reloader *reloader;
@@ -57,6 +63,26 @@ static void on_source(void *ctx, struct eb_source *source, uint64_t number) {
     eb_park_release(s->park, &(struct eb_park_key){source, number});
 }
 
+static void on_link(void *ctx, bool up) {
+    struct eb_service *s = ctx;
+    if (!s->gatekeeper)
+        return;
+    if (!up)
+        eb_gate_lost(s->callout.gate);
+    eb_gatekeeper_poke(s->gatekeeper);
+}
+
+static void on_reloaded(void *ctx) {
+    struct eb_service *s = ctx;
+    if (s->gatekeeper)
+        eb_gatekeeper_poke(s->gatekeeper);
+}
+
+static void on_gate(void *ctx) {
+    struct eb_service *s = ctx;
+    eb_park_release(s->gate_park, NULL);
+}
+
 static void more_metrics(void *ctx, struct eb_buf *to) {
     struct eb_service *s = ctx;
     eb_sources_metrics(eb_live_sources(s->callout.live), to);
@@ -68,7 +94,11 @@ static bool is_live(void *ctx) {
 }
 
 /* True where nothing that readiness.require names is missing. */
-static bool has_required(const struct eb_config *c, const struct eb_sources *all) {
+static bool has_required(const struct eb_config *c, const struct eb_sources *all,
+                         const struct eb_gate *gate) {
+    for (size_t k = 0; k < c->readiness_require.n; k++)
+        if (strcmp(c->readiness_require.v[k], EB_REQUIRE_MQTT) == 0 && eb_gate_state(gate) != EB_GATE_OPEN)
+            return false;
     for (size_t i = 0; i < all->n; i++)
         for (size_t k = 0; k < c->readiness_require.n; k++)
             if (strcmp(c->readiness_require.v[k], eb_issuer_label(all->v[i].config)) == 0 &&
@@ -84,8 +114,9 @@ static bool is_ready(void *ctx, struct eb_buf *body) {
     const struct eb_sources *sources = eb_live_sources(s->callout.live);
     char trouble[400];
     size_t up = eb_links_confirmed(s->links, trouble, sizeof trouble);
-    bool ready = up > 0 && has_required(view.settings->config, sources);
+    bool ready = up > 0 && has_required(view.settings->config, sources, s->callout.gate);
     eb_gauge_set(EB_G_READY, ready);
+    eb_gauge_set(EB_G_MQTT_OPEN, eb_gate_state(s->callout.gate) == EB_GATE_OPEN);
     eb_gauge_set(EB_G_QUEUE_DEPTH, (int64_t)eb_queue_depth(s->queue));
     eb_buf_printf(
         body, "{\"ready\":%s,\"nats\":{\"links_confirmed\":%zu,\"trouble\":", ready ? "true" : "false", up);
@@ -93,6 +124,8 @@ static bool is_ready(void *ctx, struct eb_buf *body) {
     eb_buf_printf(body, "},\"permissions\":{\"entries\":%lld,\"reload_failures\":%llu},",
                   (long long)eb_gauge_get(EB_G_POLICY_ENTRIES),
                   (unsigned long long)eb_counter_get(EB_C_PERM_FAILURES));
+    eb_gate_json(s->callout.gate, body);
+    eb_buf_ch(body, ',');
     eb_sources_json(sources, body);
     eb_buf_z(body, "}\n");
     return ready;
@@ -137,9 +170,32 @@ static void log_start(const struct eb_service *s) {
     eb_log_z(&l, "nats", urls.p ? urls.p : "");
     eb_log_z(&l, "keys", keys.p ? keys.p : "");
     eb_log_z(&l, "permissions", c->permissions_file);
+    if (c->mqtt_streams_file)
+        eb_log_z(&l, "mqtt_streams", c->mqtt_streams_file);
     eb_log_int(&l, "entries", eb_gauge_get(EB_G_POLICY_ENTRIES));
     eb_log_int(&l, "workers", (int64_t)eb_workers_count(s->workers));
     eb_log_end(&l);
+}
+
+/* What the gate needs before the first request; nothing where mqtt.streams-file is unset. */
+static enum eb_rc start_gate(struct eb_service *s, struct eb_err *reterr) {
+    const struct eb_config *c = s->start.settings->config;
+    if (!c->mqtt_streams_file)
+        return EB_OK;
+    s->callout.gate = eb_gate_new();
+    if (!s->callout.gate)
+        return EB_FAIL(reterr, EB_E_NOMEM, "out of memory");
+    enum eb_rc rc = eb_park_start(GATE_ROOM, on_resume, s, &s->gate_park);
+    return rc == EB_OK ? EB_OK : EB_FAIL(reterr, rc, "no thread for waiting MQTT logins");
+}
+
+static enum eb_rc start_gatekeeper(struct eb_service *s, struct eb_err *reterr) {
+    struct eb_gatekeeper_options opt = {.config = s->start.settings->config,
+                                        .live = s->callout.live,
+                                        .gate = s->callout.gate,
+                                        .settled = on_gate,
+                                        .ctx = s};
+    return s->callout.gate ? eb_gatekeeper_start(&opt, &s->gatekeeper, reterr) : EB_OK;
 }
 
 static enum eb_rc start_parts(struct eb_service *s, struct eb_err *reterr) {
@@ -151,12 +207,16 @@ static enum eb_rc start_parts(struct eb_service *s, struct eb_err *reterr) {
     enum eb_rc rc = eb_park_start((size_t)c->parked, on_resume, s, &s->park);
     if (rc != EB_OK)
         return EB_FAIL(reterr, rc, "no thread for waiting requests");
+    rc = start_gate(s, reterr);
+    if (rc != EB_OK)
+        return rc;
     rc = eb_sources_start(eb_live_sources(s->callout.live), on_source, s, reterr);
     struct eb_workers_options deciding = {.n = cores(c->workers),
                                           .callout = &s->callout,
                                           .jobs = &s->jobs,
                                           .queue = s->queue,
                                           .park = s->park,
+                                          .gate_park = s->gate_park,
                                           .send = on_answer,
                                           .ctx = s};
     if (rc == EB_OK)
@@ -168,7 +228,10 @@ static enum eb_rc start_parts(struct eb_service *s, struct eb_err *reterr) {
                                    .on_query = on_query,
                                    .queries = s->micro.subjects,
                                    .queries_n = EB_MICRO_SUBJECTS,
+                                   .on_change = on_link,
                                    .ctx = s};
+    if (rc == EB_OK)
+        rc = start_gatekeeper(s, reterr);
     if (rc == EB_OK)
         rc = eb_links_start(&opt, &s->links, reterr);
     return rc == EB_OK ? start_health(s, reterr) : rc;
@@ -204,7 +267,9 @@ enum eb_rc eb_service_start(struct eb_config *config, const char *config_path, c
                                           .hot_path = hot_path,
                                           .since_ns = since_ns,
                                           .reread = reread,
-                                          .ctx = ctx};
+                                          .ctx = ctx,
+                                          .reloaded = on_reloaded,
+                                          .ctx_reloaded = s};
         rc = eb_reloader_start(&opt, &s->reloader, reterr);
     }
     if (rc != EB_OK) {
@@ -226,10 +291,14 @@ void eb_service_stop(struct eb_service *s) {
     if (!s)
         return;
     eb_reloader_stop(s->reloader);
+    eb_gatekeeper_leave(s->gatekeeper);
     if (s->links)
         eb_links_leave(s->links, LEAVE_MS);
+    eb_gatekeeper_stop(s->gatekeeper);
     if (s->park)
         eb_park_stop(s->park);
+    if (s->gate_park)
+        eb_park_stop(s->gate_park);
     if (s->queue)
         eb_queue_close(s->queue);
     eb_workers_join(s->workers);
@@ -240,8 +309,11 @@ void eb_service_stop(struct eb_service *s) {
     if (s->callout.live)
         eb_sources_stop(eb_live_sources(s->callout.live));
     eb_links_stop(s->links);
+    eb_gatekeeper_free(s->gatekeeper);
     eb_workers_free(s->workers);
     eb_park_free(s->park);
+    eb_park_free(s->gate_park);
+    eb_gate_free(s->callout.gate);
     eb_queue_free(s->queue);
     eb_micro_done(&s->micro);
     eb_sealing_free(s->callout.sealing);

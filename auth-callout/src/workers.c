@@ -55,8 +55,19 @@ static bool still_to_come(void *ctx) {
                                        : eb_kube_asking(w->source->kube, &w->ticket);
 }
 
-/* True where the job was taken by the park. */
+static bool gate_unsure(void *ctx) {
+    return eb_gate_state(ctx) == EB_GATE_UNSURE;
+}
+
+/* True where the job was taken by a park. */
 static bool try_park(const struct eb_workers_options *opt, struct eb_job *job, struct eb_wait *wait) {
+    if (!wait->source) {
+        struct eb_park_key for_gate = {0};
+        if (!eb_park_add_for(opt->gate_park, job, &for_gate, wait->until_ns, gate_unsure, opt->callout->gate))
+            return false;
+        eb_count(EB_C_PARKED);
+        return true;
+    }
     struct eb_park_key key = {wait->source, wait->number};
     if (!eb_park_add_for(opt->park, job, &key, wait->until_ns, still_to_come, wait))
         return false;

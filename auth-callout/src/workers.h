@@ -15,6 +15,7 @@ struct eb_workers_options {
     struct eb_jobs *jobs;
     struct eb_queue *queue;
     struct eb_park *park;
+    struct eb_park *gate_park; /* for the gate of MQTT; NULL where there is none */
     /* Sends an answer over a link; false where none is up. On a worker's thread. */
     bool (*send)(void *ctx, size_t link, const char *subject, struct eb_str bytes);
     void *ctx;

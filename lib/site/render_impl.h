@@ -22,8 +22,12 @@ bool eb_render_has_tls(const struct eb_site_tls *tls);
 
 /* `remotes: [ … ]` of a CPC's main server. */
 void eb_render_remotes(struct eb_buf *to, const struct eb_site *site);
-/* What a CPC's data account and its account CSC, the way to the CSC, hand each other. */
+/* The lines of an exports list (out) of the data account, or of the imports list of AUTHX: the state of each
+ * stream. */
+void eb_render_stream_infos(struct eb_buf *to, const struct eb_site *site, bool out);
+/* What the data account exports and imports: to auth-callout's, and at a CPC from and to its account CSC. */
 void eb_render_data_links(struct eb_buf *to, const struct eb_site *site);
+/* A CPC's account CSC, the way to the CSC. */
 void eb_render_transit(struct eb_buf *to, const struct eb_site *site);
 
 #endif

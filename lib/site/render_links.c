@@ -1,5 +1,5 @@
 /* How a CPC hangs on the CSC: leaf remotes, and what crosses between its data account and the account of the
- * link. */
+ * link; and what the data account hands to auth-callout. */
 #include <ctype.h>
 #include <stdio.h>
 
@@ -189,8 +189,19 @@ static void up(struct eb_buf *to, const struct eb_site *site, bool transit) {
     cross(to, !transit, other, "service", flow, EB_STR(""), NULL);
 }
 
+void eb_render_stream_infos(struct eb_buf *to, const struct eb_site *site, bool out) {
+    for (size_t i = 0; i < EB_STREAMS_N; i++)
+        cross(to, out, out ? "AUTHX" : site->account.p, "service", "$JS.API.STREAM.INFO.",
+              eb_str(eb_stream_names[i]), NULL);
+}
+
 void eb_render_data_links(struct eb_buf *to, const struct eb_site *site) {
-    eb_buf_z(to, "    exports: [\n");
+    eb_buf_z(to, "    exports: [\n      # whether the streams are there: auth-callout asks\n");
+    eb_render_stream_infos(to, site, true);
+    if (site->type == EB_SITE_CSC) {
+        eb_buf_z(to, "    ]\n");
+        return;
+    }
     up(to, site, false);
     eb_buf_z(to, "    ]\n    imports: [\n");
     down(to, site, false);

@@ -61,12 +61,11 @@ static void auth_logins(const struct eb_site *site, struct eb_logins *l) {
         eb_pattern_add(&one->rights[EB_SUB_ALLOWS], "$SYS.ACCOUNT.CLIENT.AUTH.ERR", NULL);
     }
     if ((one = add(l, "AUTHX", "nats-authx-user",
-                   "auth-callout: it listens, and answers each request once")) != NULL) {
+                   "auth-callout: it listens, answers each request once, and asks whether the streams are "
+                   "there")) != NULL) {
         one->entry = false;
         one->answers = true;
-        eb_pattern_add(&one->rights[EB_SUB_ALLOWS], "$SYS.REQ.USER.AUTH", NULL);
-        eb_pattern_add(&one->rights[EB_SUB_ALLOWS], "$SRV.>", NULL);
-        eb_pattern_add(&one->rights[EB_PUB_DENIES], ">", NULL);
+        eb_rights_callout(one->rights);
     }
     if (site->mtls && (one = add(l, "AUTHX", "nats-mtls-authx-leaf",
                                  "callouts of the mTLS server, and their answers")) != NULL) {

@@ -159,7 +159,11 @@ static void auth_accounts(struct eb_buf *to, const struct eb_render *r, const st
     logins(to, r, all, "AUTH");
     eb_buf_z(to, "  }\n  AUTHX {\n    exports: [\n"
                  "      { service: \"$SYS.REQ.USER.AUTH\", accounts: [AUTH] }\n"
-                 "      { service: \"$SRV.>\", response: stream, accounts: [AUTH] }\n    ]\n");
+                 "      { service: \"$SRV.>\", response: stream, accounts: [AUTH] }\n    ]\n"
+                 "    # auth-callout asks whether the site's streams are there before it lets MQTT clients in\n"
+                 "    imports: [\n");
+    eb_render_stream_infos(to, r->site, false);
+    eb_buf_z(to, "    ]\n");
     logins(to, r, all, "AUTHX");
     eb_buf_z(to, "  }\n");
 }
@@ -206,8 +210,7 @@ static void accounts(struct eb_buf *to, const struct eb_render *r, const struct 
     eb_buf_printf(to, "  %s {\n", site->account.p);
     account_jetstream(to, eb_placement_data_bytes(p, true), eb_placement_data_bytes(p, false));
     logins(to, r, all, site->account.p);
-    if (site->type == EB_SITE_CPC)
-        eb_render_data_links(to, site);
+    eb_render_data_links(to, site);
     eb_buf_z(to, "  }\n");
     if (site->type == EB_SITE_CPC)
         eb_render_transit(to, site);

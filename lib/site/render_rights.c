@@ -45,16 +45,24 @@ void eb_rights_sys_leaf(struct eb_buf rights[EB_RIGHTS]) {
     eb_pattern_add(sub, "$SYS._INBOX.>", NULL);
 }
 
+void eb_rights_callout(struct eb_buf rights[EB_RIGHTS]) {
+    struct eb_buf *pub = &rights[EB_PUB_ALLOWS], *sub = &rights[EB_SUB_ALLOWS];
+    /* Whether the streams are there, which it asks before it lets MQTT clients in; nothing else of JetStream. */
+    for (size_t i = 0; i < EB_STREAMS_N; i++)
+        eb_pattern_add(pub, "$JS.API.STREAM.INFO.", eb_stream_names[i], NULL);
+    eb_pattern_add(sub, "$SYS.REQ.USER.AUTH", NULL);
+    eb_pattern_add(sub, "$SRV.>", NULL);
+    eb_pattern_add(sub, "_INBOX.>", NULL);
+}
+
 void eb_rights_streams(const struct eb_site *site, struct eb_buf rights[EB_RIGHTS]) {
-    static const char *const streams[] = {EB_STREAM_RETAINED, EB_STREAM_MSGS, EB_STREAM_RMSGS,
-                                          EB_STREAM_QOS2IN};
     static const char *const verbs[] = {"CREATE", "UPDATE", "LEADER.STEPDOWN"};
     struct eb_buf *pub = &rights[EB_PUB_ALLOWS], *sub = &rights[EB_SUB_ALLOWS];
     eb_pattern_add(pub, "$JS.API.INFO", NULL);
     eb_pattern_add(pub, "$JS.API.STREAM.INFO.*", NULL);
     for (size_t v = 0; v < EB_COUNT_OF(verbs); v++)
-        for (size_t i = 0; i < EB_COUNT_OF(streams); i++)
-            eb_pattern_add(pub, "$JS.API.STREAM.", verbs[v], ".", streams[i], NULL);
+        for (size_t i = 0; i < EB_STREAMS_N; i++)
+            eb_pattern_add(pub, "$JS.API.STREAM.", verbs[v], ".", eb_stream_names[i], NULL);
     eb_pattern_add(sub, "_INBOX.>", NULL);
     /* Asking the other side whether it answers: a question for a consumer that it refuses. At the CSC the
      * answer comes by the one way that the CPC's link may send answers; ids are not named, so that a new CPC

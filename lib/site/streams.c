@@ -7,6 +7,9 @@
  * repeated). */
 #define DUPLICATES_NS INT64_C(120000000000)
 
+const char *const eb_stream_names[EB_STREAMS_N] = {EB_STREAM_RETAINED, EB_STREAM_MSGS, EB_STREAM_RMSGS,
+                                                   EB_STREAM_QOS2IN};
+
 /* What all streams have; the reference is the caller's. */
 static json_t *stream(const struct eb_site *site, const char *name, const char *discard) {
     return json_pack("{s:s, s:[], s:s, s:s, s:I, s:I, s:s}", "name", name, "subjects", "retention", "limits",

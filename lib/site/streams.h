@@ -16,6 +16,8 @@
 #define EB_STREAM_MSGS "$MQTT_msgs"   /* MQTT's QoS 1 and 2 */
 #define EB_STREAM_RMSGS "$MQTT_rmsgs" /* MQTT's retained messages */
 #define EB_STREAM_QOS2IN "$MQTT_qos2in" /* QoS 2 messages between PUBLISH and PUBREL */
+/* Their names, in that order. */
+extern const char *const eb_stream_names[EB_STREAMS_N];
 
 /* A JSON array of stream configurations as STREAM.CREATE takes them; NULL when out of memory. The caller
  * decrefs. */

@@ -277,10 +277,48 @@ static void links_are_pinned(void **state) {
     has(spoke, "{ stream: { account: CSC, subject: \"cpc.west.command.>\" }, to: \"command.>\" }");
     has(spoke, "urls: [\"nats://a:7422\", \"tls://b:7422\"]");
     /* what the one exports the other imports */
-    assert_int_equal(count(spoke, "accounts: [CSC] }"), count(spoke, "{ account: CPC, subject:"));
+    assert_int_equal(count(spoke, "accounts: [CSC] }") + count(spoke, "accounts: [AUTHX] }"),
+                     count(spoke, "{ account: CPC, subject:"));
     assert_int_equal(count(spoke, "accounts: [CPC] }"), count(spoke, "{ account: CSC, subject:"));
     close_world(&csc);
     close_world(&cpc);
+}
+
+static const char service[] =
+    "          publish: { allow: [\n"
+    "            \"$JS.API.STREAM.INFO.XL_RETAINED\",\n"
+    "            \"$JS.API.STREAM.INFO.$MQTT_msgs\",\n"
+    "            \"$JS.API.STREAM.INFO.$MQTT_rmsgs\",\n"
+    "            \"$JS.API.STREAM.INFO.$MQTT_qos2in\"\n"
+    "          ] }\n"
+    "          subscribe: { allow: [\"$SYS.REQ.USER.AUTH\", \"$SRV.>\", \"_INBOX.>\"] }\n"
+    "          allow_responses: { max: 1, ";
+
+/* auth-callout asks for these four, and the data account hands them to nobody else. */
+static void the_service_asks_for_the_streams(void **state) {
+    (void)state;
+    static const struct {
+        const char *text, *account;
+    } sites[] = {{csc_text, "CSC"}, {cpc_text, "CPC"}, {alone_text, "CSC"}};
+    for (size_t i = 0; i < EB_COUNT_OF(sites); i++) {
+        struct world w;
+        open_world(&w, sites[i].text, NULL);
+        eb_auto_free char *conf = text_of(main_conf, &w.r);
+        assert_int_equal(count(conf, service), 1);
+        for (size_t k = 0; k < EB_STREAMS_N; k++) {
+            char out[160], in[160];
+            (void)snprintf(out, sizeof out,
+                           "      { service: \"$JS.API.STREAM.INFO.%s\", accounts: [AUTHX] }\n",
+                           eb_stream_names[k]);
+            (void)snprintf(in, sizeof in,
+                           "      { service: { account: %s, subject: \"$JS.API.STREAM.INFO.%s\" } }\n",
+                           sites[i].account, eb_stream_names[k]);
+            assert_int_equal(count(conf, out), 1);
+            assert_int_equal(count(conf, in), 1);
+        }
+        assert_int_equal(count(conf, "accounts: [AUTHX]"), EB_STREAMS_N);
+        close_world(&w);
+    }
 }
 
 static void a_site_alone(void **state) {
@@ -514,6 +552,7 @@ int main(void) {
         cmocka_unit_test(logins_bypass_and_have_entries),
         cmocka_unit_test(seeds_are_elsewhere),
         cmocka_unit_test(links_are_pinned),
+        cmocka_unit_test(the_service_asks_for_the_streams),
         cmocka_unit_test(a_site_alone),
         cmocka_unit_test(as_placed),
         cmocka_unit_test(own_entries_are_kept),
