@@ -36,7 +36,9 @@ values that are fixed texts and yet must agree with the site. All of it together
 {{- define "eventbus.hasKeys" -}}
 {{- $config := .serviceConfig | default dict -}}
 {{- $jwks := $config.jwks | default dict -}}
-{{- if or (get $jwks "url") (get $jwks "path") $config.issuers -}}true
+{{- $found := or (get $jwks "url") (get $jwks "path") -}}
+{{- range $config.issuers -}}{{- if or .url .path -}}{{- $found = true -}}{{- end -}}{{- end -}}
+{{- if $found -}}true
 {{- /* or by environment, or in what a Vault agent or a CSI driver writes, which nobody can see here */ -}}
 {{- else if or .hotConfig.secretName .extraEnvFrom (regexMatch "\\b(AUTH_CALLOUT_HOT_CONFIG|(AUTH_CALLOUT_)?JWKS_(URL|PATH))\\b" (toJson (list .extraEnv .extraArgs))) -}}true
 {{- end -}}
