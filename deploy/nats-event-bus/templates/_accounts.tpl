@@ -15,12 +15,17 @@ The accounts of the servers and what they hand each other (lib/site/render_main.
 {{- /* Callouts arrive in AUTH and are handed to AUTHX, where the service lives. Those of the mTLS server come straight into
 AUTHX by its leaf: they could not be published in AUTH, a server denies that to everybody there. */ -}}
 {{- $_ := set $accounts "AUTH" (dict "imports" (list (dict "service" (dict "account" "AUTHX" "subject" "$SYS.REQ.USER.AUTH")) (dict "service" (dict "account" "AUTHX" "subject" "$SRV.>")))) -}}
-{{- $_ := set $accounts "AUTHX" (dict "exports" (list (dict "service" "$SYS.REQ.USER.AUTH" "accounts" (list "AUTH")) (dict "service" "$SRV.>" "response" "stream" "accounts" (list "AUTH")))) -}}
-{{- $_ := set $accounts .account (dict "jetstream" (dict "max_memory" (include "eventbus.share" (list $site "maxMemory") | int64) "max_file" (include "eventbus.share" (list $site "maxFile") | int64))) -}}
+{{- /* auth-callout asks whether the site's streams are there before it lets MQTT clients in */ -}}
+{{- $infos := list -}}
+{{- range include "eventbus.streamInfos" . | fromJsonArray -}}{{- $infos = append $infos (dict "kind" "service" "subject" .) -}}{{- end -}}
+{{- $data := dict "exports" (include "eventbus.links.exports" (list $infos "AUTHX") | fromJsonArray) -}}
+{{- $_ := set $accounts "AUTHX" (dict "exports" (list (dict "service" "$SYS.REQ.USER.AUTH" "accounts" (list "AUTH")) (dict "service" "$SRV.>" "response" "stream" "accounts" (list "AUTH")))
+      "imports" (include "eventbus.links.imports" (list $infos .account) | fromJsonArray)) -}}
+{{- $_ := set $data "jetstream" (dict "max_memory" (include "eventbus.share" (list $site "maxMemory") | int64) "max_file" (include "eventbus.share" (list $site "maxFile") | int64)) -}}
+{{- $_ := set $accounts .account $data -}}
 {{- if eq .type "cpc" -}}
-{{- $data := index $accounts .account -}}
 {{- $links := include "eventbus.links" . | fromJson -}}
-{{- $_ := set $data "exports" $links.up -}}
+{{- $_ := set $data "exports" (concat $data.exports $links.up) -}}
 {{- $_ := set $data "imports" $links.downImports -}}
 {{- /* The way to the CSC, whose account it joins: what crosses is here, under the CSC's names, and nothing else. Nobody logs
 in to it, since what is published here counts as the site's own. */ -}}

@@ -5,7 +5,7 @@ from this one list, so that they cannot differ.
 
 A login: account; secret, of its key and the name of its entry; leaf, where it comes as a leaf connection; entry, where it
 is in the permissions document too; unlimited, without permissions in the configuration; answers, where it may answer each
-request once and publish nothing else; and its rights pub and sub, each {allow, deny}.
+request once; and its rights pub and sub, each {allow, deny}.
 */}}
 
 {{/* SITE: all logins, as a JSON list. */}}
@@ -20,7 +20,8 @@ request once and publish nothing else; and its rights pub and sub, each {allow, 
 {{- end -}}
 {{- /* AUTH, where nobody is placed by a callout, and AUTHX */ -}}
 {{- $all = append $all (dict "account" "AUTH" "secret" "nats-auth-watch" "pub" (dict "allow" (list "$SRV.>")) "sub" (dict "allow" (list "_INBOX.>" "$SYS.ACCOUNT.CLIENT.AUTH.ERR"))) -}}
-{{- $all = append $all (dict "account" "AUTHX" "secret" "nats-authx-user" "answers" true "pub" (dict "deny" (list ">")) "sub" (dict "allow" (list "$SYS.REQ.USER.AUTH" "$SRV.>"))) -}}
+{{- /* auth-callout itself: requests, service queries, and whether the streams are there, before MQTT clients are let in */ -}}
+{{- $all = append $all (dict "account" "AUTHX" "secret" "nats-authx-user" "answers" true "pub" (dict "allow" (include "eventbus.streamInfos" . | fromJsonArray)) "sub" (dict "allow" (list "$SYS.REQ.USER.AUTH" "$SRV.>" "_INBOX.>"))) -}}
 {{- if .mtls -}}
 {{- $all = append $all (dict "account" "AUTHX" "secret" "nats-mtls-authx-leaf" "entry" true "leaf" true "pub" (dict "allow" (list "$SYS.REQ.USER.AUTH")) "sub" (dict "allow" (list "$SYS._INBOX.>"))) -}}
 {{- /* data */ -}}
@@ -41,6 +42,15 @@ request once and publish nothing else; and its rights pub and sub, each {allow, 
 {{- end -}}
 {{- end -}}
 {{- toJson $all -}}
+{{- end -}}
+
+{{/* The questions whether the site's streams are there, which the data account hands to AUTHX. */}}
+{{- define "eventbus.streamInfos" -}}
+{{- $subjects := list -}}
+{{- range $stream := list "XL_RETAINED" "$MQTT_msgs" "$MQTT_rmsgs" "$MQTT_qos2in" -}}
+{{- $subjects = append $subjects (printf "$JS.API.STREAM.INFO.%s" $stream) -}}
+{{- end -}}
+{{- toJson $subjects -}}
 {{- end -}}
 
 {{/* The reports that a server gives of itself and of accounts, as questions. KICK, LDM, RELOAD and claims are not among them. */}}
