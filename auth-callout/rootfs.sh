@@ -123,7 +123,8 @@ copyrights() { # packages: a copyright file each
 }
 mapfile -t packages < <(cut -f 2 "$files" | sort -u | grep -vx event-bus)
 copyrights "${packages[@]}" base-files
-mapfile -t common < <(find "$out/usr/share/doc" -name copyright -print0 | xargs -0 grep -hoE '/usr/share/common-licenses/[A-Za-z0-9.-]+[A-Za-z0-9]' | sort -u)
+mapfile -t common < <(find "$out/usr/share/doc" -name copyright -exec cat {} + |
+    grep -oE '/usr/share/common-licenses/[A-Za-z0-9.-]+[A-Za-z0-9]' | sort -u)
 for text in "${common[@]}"; do
     [ -e "$text" ] || continue # a sentence's end or a name with a typing error
     put 644 "$(realpath "$text")" "$text" base-files

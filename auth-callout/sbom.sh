@@ -50,7 +50,8 @@ serial=$(sed -E 's/^(.{8})(.{4}).(.{3}).(.{3})(.{12}).*/urn:uuid:\1-\2-5\3-8\4-\
 jq -n --arg time "$time" --arg serial "$serial" --arg version "$version" --arg distro "$distro" --arg vendor "$vendor" \
     --rawfile packages <(packages) --rawfile sums <(printf '%s\n' "$sums") '
 def rows: split("\n") | map(select(. != "") | split("\t"));
-($sums | rows | group_by(.[1]) | map({key: .[0][1], value: map({type: "file", name: .[0], hashes: [{alg: "SHA-256", content: .[2]}]})}) | from_entries) as $files |
+($sums | rows | group_by(.[1])
+  | map({key: .[0][1], value: map({type: "file", name: .[0], hashes: [{alg: "SHA-256", content: .[2]}]})}) | from_entries) as $files |
 {
   bomFormat: "CycloneDX", specVersion: "1.5", serialNumber: $serial, version: 1,
   metadata: {

@@ -11,6 +11,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+import yaml
 
 import helm
 import kubelet  # noqa: F401  (finds the harness)
@@ -23,6 +24,46 @@ CHART = helm.CALLOUT
 EXAMPLES = sorted((CHART / "examples").glob("*.yaml"))
 ADDRESS = "127.47.0.1"
 RELEASE, NAME = "bus", "bus-auth-callout"
+
+
+# Every option that has no counterpart in another one.
+EVERYTHING = {
+    "commonLabels": {"team": "plant"},
+    "image": {"registry": "images.example:5000", "repository": "event-bus/auth-callout", "tag": "1.2"},
+    "imagePullSecrets": [{"name": "own"}],
+    "global": {"image": {"pullSecretNames": ["shared"], "pullPolicy": "Always"}},
+    "serviceConfig": {"nats": {"url": "nats://{{ .Release.Name }}-nats.{{ .Release.Namespace }}.svc:4222"},
+                      "jwks": {"url": "https://idp.example/keys", "issuer": "https://idp.example"},
+                      "kubernetes": {"account": "CSC"}, "limits": {"queue": 1048576}},
+    "permissions": {"document": {"oauth2": {"a": {"azp": "a", "account": "CSC"}}}},
+    "hotConfig": {"secretName": "{{ .Release.Name }}-hot"},
+    "mtls": {"ca": {"secretName": "nats-mtls-server-tls"}},
+    "mqttStreams": {"configMapName": "{{ .Release.Name }}-streams"},
+    "kubernetesTokens": {"enabled": True, "tokenReview": True},
+    "serviceAccount": {"annotations": {"example/role": "x"}},
+    "deploymentAnnotations": {"reloader/auto": "false"}, "podAnnotations": {"site": "{{ .Release.Name }}"}, "podLabels": {"tier": "edge"},
+    "extraArgs": ["--observability.logging.level=debug"],
+    "extraEnv": [{"name": "BUS_PUBKEY", "valueFrom": {"secretKeyRef": {"name": "{{ .Release.Name }}-key", "key": "pubkey"}}}],
+    "extraEnvFrom": [{"secretRef": {"name": "{{ .Release.Name }}-env", "optional": True}}],
+    "extraVolumes": [{"name": "more", "configMap": {"name": "{{ .Release.Name }}-more"}}],
+    "extraVolumeMounts": [{"name": "more", "mountPath": "/etc/more", "readOnly": True}],
+    "extraContainers": [{"name": "beside", "image": "b:{{ .Chart.AppVersion }}"}],
+    "initContainers": [{"name": "before", "image": "b"}],
+    "extraObjects": [{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "{{ .Release.Name }}-more"}, "data": {"a": "b"}}],
+    "nodeSelector": {"disk": "ssd"}, "tolerations": [{"operator": "Exists"}],
+    "affinity": {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [{"topologyKey": "rack", "labelSelector": {}}]}},
+    "priorityClassName": "system-cluster-critical", "runtimeClassName": "gvisor", "hostAliases": [{"ip": "10.0.0.1", "hostnames": ["idp.example"]}],
+    "dnsPolicy": "None", "dnsConfig": {"nameservers": ["10.0.0.2"]},
+    "podDisruptionBudget": {"minAvailable": "50%"},
+    "autoscaling": {"enabled": True, "maxReplicas": 9, "behavior": {"scaleDown": {"stabilizationWindowSeconds": 600}}},
+    "service": {"type": "NodePort", "annotations": {"a": "b"}}, "metricsService": {"port": 9191, "annotations": {"a": "b"}},
+    "serviceMonitor": {"enabled": True, "namespace": "monitoring", "labels": {"release": "prometheus"}, "annotations": {"a": "b"},
+                       "relabelings": [{"action": "labeldrop", "regex": "pod"}],
+                       "metricRelabelings": [{"action": "drop", "regex": "x", "sourceLabels": ["y"]}]},
+    "networkPolicy": {"enabled": True, "healthFrom": [{"podSelector": {}}], "natsPorts": [4222, 4223],
+                      "extraIngress": [{"from": [{"podSelector": {}}]}],
+                      "extraEgress": [{"to": [{"ipBlock": {"cidr": "10.0.0.0/8"}}], "ports": [{"port": 4318}]}]},
+}
 
 
 def render(values=None, version=3, **options):
@@ -41,6 +82,10 @@ def container(manifests, name=NAME):
     return next(c for c in template(manifests, name)["spec"]["containers"] if c["name"] == "auth-callout")
 
 
+def config(manifests):
+    return yaml.safe_load(manifests.get("ConfigMap", NAME)["data"]["auth-callout.yaml"])
+
+
 class Keys:
     """The seeds of a site, and what its servers get of them."""
 
@@ -48,7 +93,8 @@ class Keys:
         self.service, self.issuer, self.xkey = (nkeys.Key(kind) for kind in "UAX")
 
     def secret(self):
-        return {name: secrets.note(key.seed, f"the {name}") for name, key in (("nkey-seed", self.service), ("issuer-seed", self.issuer), ("xkey-seed", self.xkey))}
+        return {name: secrets.note(key.seed, f"the {name}") for name,
+                key in (("nkey-seed", self.service), ("issuer-seed", self.issuer), ("xkey-seed", self.xkey))}
 
 
 def free_port():

@@ -28,7 +28,9 @@ class Pod:
                                  "observability": {"metrics": {"prometheus": {"name": ADDRESS, "port": free_port()}}}}}
         self.manifests = render(helm.deep(own, values))
         self.template = template(self.manifests)
-        self.kubelet = Kubelet(self.manifests, self.folder, root, secrets={"auth-callout-keys": self.keys.secret() | (more_seeds or {}), "bus-client": {"pubkey": self.client.public}} | (secrets or {}),
+        self.kubelet = Kubelet(self.manifests, self.folder, root,
+                               secrets={"auth-callout-keys": self.keys.secret() | (more_seeds or {}),
+                                        "bus-client": {"pubkey": self.client.public}} | (secrets or {}),
                                configmaps=configmaps, **kubelet)
         self.container = self.kubelet.container(self.template)
         self.log = Log(self.container.log)
@@ -70,7 +72,8 @@ class Pod:
 
 
 CLIENT = {"extraEnv": [{"name": "CLIENT_PUBKEY", "valueFrom": {"secretKeyRef": {"name": "{{ .Release.Name }}-client", "key": "pubkey"}}}],
-          "permissions": {"document": {"nkey": {"tool": {"public_key": "${CLIENT_PUBKEY}", "account": "CSC", "permissions": {"pub": {"allow": ["hall.>"]}, "sub": {"allow": ["hall.>"]}}}}}}}
+          "permissions": {"document": {"nkey": {"tool": {"public_key": "${CLIENT_PUBKEY}", "account": "CSC",
+                                                         "permissions": {"pub": {"allow": ["hall.>"]}, "sub": {"allow": ["hall.>"]}}}}}}}
 
 
 @pytest.fixture(scope="module")

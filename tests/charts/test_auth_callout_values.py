@@ -30,27 +30,39 @@ def rules(**keys):
 
 # --- refused by the schema: values, and what the message has to name -----------------------------------------------------------------
 SCHEMA = [
-    ({"replicas": 3}, "replicas"), ({"image": {"name": "x"}}, "name"), ({"keys": {"secret": "x"}}, "secret"), ({"mtls": {"caSecret": "x"}}, "caSecret"),
-    ({"serviceMonitor": {"enable": True}}, "enable"), ({"networkPolicy": {"natsports": [1]}}, "natsports"), ({"livenessProbe": {"httpGet": {}}}, "httpGet"),
+    ({"replicas": 3}, "replicas"), ({"image": {"name": "x"}}, "name"), ({"keys": {"secret": "x"}}, "secret"),
+    ({"mtls": {"caSecret": "x"}}, "caSecret"),
+    ({"serviceMonitor": {"enable": True}}, "enable"), ({"networkPolicy": {"natsports": [1]}}, "natsports"),
+    ({"livenessProbe": {"httpGet": {}}}, "httpGet"),
     ({"replicaCount": "two"}, "replicaCount"), ({"image": {"pullPolicy": "always"}}, "pullPolicy"), ({"image": {"digest": "abc"}}, "digest"),
-    ({"service": {"type": "External"}}, "type"), ({"service": {"port": 70000}}, "port"), ({"keys": {"path": "keys"}}, "path"), ({"keys": {"issuerSeeds": "a"}}, "issuerSeeds"),
+    ({"service": {"type": "External"}}, "type"), ({"service": {"port": 70000}}, "port"), ({"keys": {"path": "keys"}}, "path"),
+    ({"keys": {"issuerSeeds": "a"}}, "issuerSeeds"),
     ({"serviceMonitor": {"interval": "often"}}, "interval"), ({"podDisruptionBudget": {"maxUnavailable": "half"}}, "maxUnavailable"),
     # options of the service
-    ({"serviceConfig": {"nats": {"urls": "nats://a"}}}, "urls"), ({"serviceConfig": {"jwks": {"url": "https://a", "isuer": "a"}}}, "isuer"), ({"serviceConfig": {"jwk": {}}}, "jwk"),
-    ({"serviceConfig": {"limits": {"queue": 3}}}, "queue"), ({"serviceConfig": {"session": {"expire-with-credential": "yes"}}}, "expire-with-credential"),
+    ({"serviceConfig": {"nats": {"urls": "nats://a"}}}, "urls"), ({"serviceConfig": {"jwks": {"url": "https://a", "isuer": "a"}}}, "isuer"),
+    ({"serviceConfig": {"jwk": {}}}, "jwk"),
+    ({"serviceConfig": {"limits": {"queue": 3}}}, "queue"), ({"serviceConfig": {"session": {"expire-with-credential": "yes"}}},
+                                                             "expire-with-credential"),
     ({"serviceConfig": {"observability": {"logging": {"level": "loud"}}}}, "level"), ({"serviceConfig": {"issuers": [{"url": "https://a"}]}}, "name"),
     ({"serviceConfig": {"issuers": [{"name": "a", "audiences": []}]}}, "audiences"),
     # the permissions document
-    (document(oauth={}), "oauth"), (entry(accounts="CSC"), "accounts"), (document(oauth2={"a": {"azp": "a"}}), "account"), (document(oauth2={"a": {"account": "CSC"}}), "azp"),
-    (document(oauth2={"a.b": {"azp": "a", "account": "CSC"}}), "a.b"), (entry(account="AUTH"), "account"), (entry(account="SYS"), "account"), (entry(account="C SC"), "account"),
-    (entry(connections=["leaf"]), "connections"), (entry(connections=[]), "connections"), (entry(connections=["http"]), "connections"), (entry(src=["everywhere"]), "src"),
-    (entry(public_key="U"), "public_key"), (entry(internal=True), "internal"), (entry(permission={}), "permission"), (entry(required_scope="a b"), "required_scope"),
-    (rules(pub={"allow": ["a.>.b"]}), "allow"), (rules(pub={"allow": ["a..b"]}), "allow"), (rules(pub={"allow": ["a b"]}), "allow"), (rules(pub={"allow": [""]}), "allow"),
-    (rules(pub={"allow": "a"}), "allow"), (rules(pub={"allowed": []}), "allowed"), (rules(publish={}), "publish"), (rules(resp={"max": 0}), "max"), (rules(resp={"ttl": "soon"}), "ttl"),
+    (document(oauth={}), "oauth"), (entry(accounts="CSC"), "accounts"), (document(oauth2={"a": {"azp": "a"}}), "account"),
+    (document(oauth2={"a": {"account": "CSC"}}), "azp"),
+    (document(oauth2={"a.b": {"azp": "a", "account": "CSC"}}), "a.b"), (entry(account="AUTH"), "account"), (entry(account="SYS"), "account"),
+    (entry(account="C SC"), "account"),
+    (entry(connections=["leaf"]), "connections"), (entry(connections=[]), "connections"), (entry(connections=["http"]), "connections"),
+    (entry(src=["everywhere"]), "src"),
+    (entry(public_key="U"), "public_key"), (entry(internal=True), "internal"), (entry(permission={}), "permission"),
+    (entry(required_scope="a b"), "required_scope"),
+    (rules(pub={"allow": ["a.>.b"]}), "allow"), (rules(pub={"allow": ["a..b"]}), "allow"), (rules(pub={"allow": ["a b"]}), "allow"),
+    (rules(pub={"allow": [""]}), "allow"),
+    (rules(pub={"allow": "a"}), "allow"), (rules(pub={"allowed": []}), "allowed"), (rules(publish={}), "publish"), (rules(resp={"max": 0}), "max"),
+    (rules(resp={"ttl": "soon"}), "ttl"),
     (rules(sub={"deny": [".a"]}), "deny"),
     (document(mtls={"a": {"identity": "bms", "account": "CSC"}}), "identity"), (document(mtls={"a": {"account": "CSC"}}), "identity"),
     (document(nkey={"a": {"account": "CSC"}}), "public_key"), (document(nkey={"a": {"public_key": "SUAB", "account": "CSC"}}), "public_key"),
-    (document(nkey={"a": {"public_key": "${KEY}", "account": "SYS"}}), "internal"), (document(nkey={"a": {"public_key": "${KEY}", "account": "AUTH"}}), "account"),
+    (document(nkey={"a": {"public_key": "${KEY}", "account": "SYS"}}), "internal"),
+    (document(nkey={"a": {"public_key": "${KEY}", "account": "AUTH"}}), "account"),
     (document(noauth={"account": "CSC", "azp": "x"}), "azp"), (document(noauth={}), "account"),
 ]
 
@@ -62,17 +74,21 @@ def test_the_schema_refuses(each_helm, values, named):
 
 
 TAKEN = [
-    entry(account="${ACCOUNT}"), entry(connections=["nats", "mqtt", "websocket"], src=["10.0.0.0/8", "fd00::/8", "10.1.2.3"], mqtt_client_id="bms-*"), entry(permissions=None),
-    rules(pub={"allow": ["a", "a.*.b", "$JS.API.>", ">", "*", "a*.b"], "deny": []}, sub={"allow": ["a.> workers", "_INBOX.>"]}, resp={"max": 1, "ttl": "5s"}), rules(resp={"ttl": 5}),
+    entry(account="${ACCOUNT}"), entry(connections=["nats", "mqtt", "websocket"], src=["10.0.0.0/8", "fd00::/8", "10.1.2.3"], mqtt_client_id="bms-*"),
+    entry(permissions=None),
+    rules(pub={"allow": ["a", "a.*.b", "$JS.API.>", ">", "*", "a*.b"], "deny": []}, sub={"allow": ["a.> workers", "_INBOX.>"]},
+          resp={"max": 1, "ttl": "5s"}), rules(resp={"ttl": 5}),
     document(oauth2={"a": {"subject": "x", "issuer": "i", "account": "CSC"}}, mtls={"m": {"identity": "CN=a b", "account": "CSC"}},
-             nkey={"n": {"public_key": "U" + "A" * 55, "account": "AUTHX", "internal": True, "connections": ["leaf"]}, "s": {"public_key": "${K}", "account": "SYS", "internal": True}},
+             nkey={"n": {"public_key": "U" + "A" * 55, "account": "AUTHX", "internal": True, "connections": ["leaf"]},
+                   "s": {"public_key": "${K}", "account": "SYS", "internal": True}},
              noauth={"account": "CSC"}),
 ]
 
 
 @pytest.mark.parametrize("values", TAKEN, ids=range(len(TAKEN)))
 def test_the_schema_takes(each_helm, values):
-    assert yaml.safe_load(render(values, each_helm).get("ConfigMap", "bus-auth-callout-permissions")["data"]["permissions.yaml"]) == values["permissions"]["document"]
+    written = render(values, each_helm).get("ConfigMap", "bus-auth-callout-permissions")["data"]["permissions.yaml"]
+    assert yaml.safe_load(written) == values["permissions"]["document"]
 
 
 # --- refused by the templates -----------------------------------------------------------------------------------------------------------
@@ -84,10 +100,12 @@ TEMPLATES = [
     ({"serviceConfig": {"nats": {"url": "nats://me:secret@nats:4222"}}}, "serviceConfig.nats.url: a user and password"),
     ({"keys": {"issuerSeeds": []}}, "keys.issuerSeeds: nobody names the seed"),
     ({"mtls": {"ca": {"secretName": "a", "configMapName": "b"}}}, "mtls.ca: secretName and configMapName"),
-    ({"permissions": {"existingConfigMap": "a", "document": {"noauth": {"account": "CSC"}}}}, "permissions.document: permissions.existingConfigMap is given too"),
+    ({"permissions": {"existingConfigMap": "a", "document": {"noauth": {"account": "CSC"}}}},
+     "permissions.document: permissions.existingConfigMap is given too"),
     ({"kubernetesTokens": {"tokenReview": True}}, "kubernetesTokens.tokenReview: has no effect"),
     ({"serviceConfig": {"kubernetes": {"in-cluster": True, "account": "CSC"}}}, "serviceConfig.kubernetes.in-cluster: the pods have neither"),
-    ({"serviceConfig": {"issuers": [{"name": "a", "kind": "kubernetes", "in-cluster": True, "account": "CSC"}]}}, "serviceConfig.issuers[0].in-cluster"),
+    ({"serviceConfig": {"issuers": [{"name": "a", "kind": "kubernetes", "in-cluster": True, "account": "CSC"}]}},
+     "serviceConfig.issuers[0].in-cluster"),
     ({"kubernetesTokens": {"enabled": True}}, "serviceConfig.kubernetes.account: missing"),
     ({"serviceConfig": {"host": {"port": 0}}}, "serviceConfig.host.port: 0 switches health off"),
     ({"serviceConfig": {"host": {"port": 9090}}}, "the same as host.port"),
@@ -102,7 +120,8 @@ def test_the_templates_refuse(each_helm, values, said):
     assert said in found and SEED not in found and "secret@" not in found, found
 
 
-SECRETS = [({"nats": {"issuer-seed": "x"}}, "issuer-seed"), ({"nats": {"token": "x"}}, "token"), ({"accounts": {"CSC": {"signing-seed": "x"}}}, "signing-seed")]
+SECRETS = [({"nats": {"issuer-seed": "x"}}, "issuer-seed"), ({"nats": {"token": "x"}}, "token"),
+           ({"accounts": {"CSC": {"signing-seed": "x"}}}, "signing-seed")]
 
 
 @pytest.mark.parametrize("config, named", SECRETS, ids=[named for _config, named in SECRETS])
@@ -110,11 +129,13 @@ def test_secret_options_are_refused(each_helm, config, named):
     """By the schema; where it is passed over (Helm's --skip-schema-validation), by the templates."""
     assert named in refused({"serviceConfig": config}, each_helm)
     with pytest.raises(helm.Refused, match="has no place in a ConfigMap"):
-        helm.run(each_helm, "template", "bus", CHART, "--kube-version", helm.KUBE, "--skip-schema-validation", *helm._files({"serviceConfig": config}))
+        helm.run(each_helm, "template", "bus", CHART, "--kube-version", helm.KUBE, "--skip-schema-validation",
+                 *helm._files({"serviceConfig": config}))
 
 
 def test_all_findings_at_once():
-    said = refused({"autoscaling": {"enabled": True, "minReplicas": 7}, "serviceConfig": {"host": {"port": 0}}, "kubernetesTokens": {"tokenReview": True}})
+    said = refused({"autoscaling": {"enabled": True, "minReplicas": 7}, "serviceConfig": {"host": {"port": 0}},
+                    "kubernetesTokens": {"tokenReview": True}})
     for part in ("autoscaling.minReplicas", "serviceConfig.host.port", "kubernetesTokens.tokenReview"):
         assert part in said
 
@@ -160,7 +181,8 @@ def test_there_are_options():
 # --- the service's own opinion ------------------------------------------------------------------------------------------------------------
 def checked(manifests, folder, root, files=(), **more):
     """check-config as the pod would run it."""
-    made = Kubelet(manifests, folder, root, secrets={"auth-callout-keys": Keys().secret(), "nats-mtls-server-tls": {"ca.crt": certificates.new_ca().pem, "tls.key": "x"}},
+    made = Kubelet(manifests, folder, root, secrets={"auth-callout-keys": Keys().secret(),
+                                                     "nats-mtls-server-tls": {"ca.crt": certificates.new_ca().pem, "tls.key": "x"}},
                    configmaps={"provider-ca": {"ca.crt": certificates.new_ca().pem}, "kube-root-ca.crt": {"ca.crt": certificates.new_ca().pem}},
                    env={"KUBERNETES_SERVICE_HOST": "127.0.0.1", "KUBERNETES_SERVICE_PORT": "6443"}, **more)
     ran = made.container(template(manifests))
@@ -217,6 +239,7 @@ def test_no_configmap_holds_a_secret(path):
     assert not manifests.of("Secret") and not secrets.found_in(manifests.text)
     for config in manifests.of("ConfigMap"):
         for text in (config.get("data") or {}).values():
-            assert not re.search(r"^\s*(nkey-seed|issuer-seed|xkey-seed|signing-seed|token):", text, re.M) and not re.search(r"S[UAX][A-Z2-7]{56}", text)
+            assert not re.search(r"^\s*(nkey-seed|issuer-seed|xkey-seed|signing-seed|token):", text, re.M) and not re.search(r"S[UAX][A-Z2-7]{56}",
+                                                                                                                             text)
     for one in container(manifests).get("env", []):
         assert "SEED" not in one["name"] or "valueFrom" in one

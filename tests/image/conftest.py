@@ -29,7 +29,8 @@ def folder():
 
 @pytest.fixture(scope="session")
 def root(folder):
-    return Root.make(folder / "rootfs")
+    # not that of the last commit, beside which somebody may commit
+    return Root.make(folder / "rootfs", SOURCE_DATE_EPOCH="1750000000")
 
 
 @pytest.fixture(scope="session")

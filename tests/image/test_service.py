@@ -1,4 +1,5 @@
 """The service in the root of its image: read-only, as a user that is not root, with a real nats-server and a real client."""
+import json
 import os
 import re
 import subprocess
@@ -8,9 +9,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from harness.bus import BUILD
+from harness import nkeys, secrets
+from harness.bus import BUILD, NATS_SERVER
 from harness.natsio import Refused
-from harness.rootfs import EVENTBUS, UID, Container
+from harness.rootfs import EVENTBUS, UID, Container, give
 from harness.wait import until
 from stack import ADDRESS, BUNDLE, DNS_NAME, NATS_NAME, free_port
 
@@ -162,3 +164,33 @@ def test_the_thread_library_is_there(root, bus):
     without = root.copy(bus.folder / "without-libgcc")
     next(without.path.rglob("libgcc_s.so.1")).unlink()
     assert Container(without, bus.folder, [], program="/exits", mounts={"/exits": program}, name="exits-not").run().returncode != 0
+
+
+SITE = {"global": {"eventBus": {"clusterType": "csc", "cpcIds": ["1"], "mtls": {"enabled": False},
+                                "crossLayer": {"cscExports": ["broadcast.>"], "cpcExports": ["sensor.>"]},
+                                "mqttStreams": {"maxBytes": 1048576, "maxAge": "1h", "storage": "file", "replicas": 1}}}}
+
+
+def test_eventbus_makes_the_streams(root, folder):
+    """What the charts run of it in the same image: by an nkey from a Secret, with the site document from a ConfigMap."""
+    here = folder / "streams"
+    here.mkdir()
+    key, port = nkeys.Key("U"), free_port(ADDRESS)
+    (here / "site.yaml").write_text(json.dumps(SITE))
+    (here / "seed").write_text(secrets.note(key.seed, "the seed of the streams"))
+    give(here / "seed")
+    (here / "nats.conf").write_text(f'server_name: csc-main\nlisten: "{ADDRESS}:{port}"\njetstream {{ store_dir: "{here}/js", domain: CSC }}\n'
+                                    f"accounts {{ CSC {{ jetstream: enabled, users: [ {{ nkey: {key.public} }} ] }} }}\n")
+    with (here / "nats.log").open("wb") as log:
+        server = subprocess.Popen([NATS_SERVER, "-c", here / "nats.conf"], stdout=log, stderr=log)
+    try:
+        until(lambda: "Server is ready" in (here / "nats.log").read_text(), "nats-server to be ready")
+        args = ["--site", "/etc/site/site.yaml", "--server", f"nats://{ADDRESS}:{port}", "--seed-file", "/etc/key/seed"]
+        mounts = {"/etc/site/site.yaml": here / "site.yaml", "/etc/key/seed": here / "seed"}
+        done = Container(root, here, ["streams", "apply", *args], program=EVENTBUS, mounts=mounts, name="apply").run()
+        assert done.returncode == 0 and done.stdout.count("created") == 4 and key.seed not in done.stdout + done.stderr, done.stdout + done.stderr
+        again = Container(root, here, ["streams", "apply", *args], program=EVENTBUS, mounts=mounts, name="again").run()
+        assert again.returncode == 0 and "created" not in again.stdout, again.stdout + again.stderr
+    finally:
+        server.kill()
+        server.wait(10)

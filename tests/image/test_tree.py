@@ -114,8 +114,7 @@ def fingerprint(path):
 
 
 def test_the_same_input_gives_the_same_tree(root, folder, bom):
-    os.environ.pop("SOURCE_DATE_EPOCH", None)
-    again = Root.make(folder / "again")
+    again = Root.make(folder / "again", SOURCE_DATE_EPOCH="1750000000")
     assert fingerprint(again.path) == fingerprint(root.path) and again.files == root.files
     dated = Root.make(folder / "dated", SOURCE_DATE_EPOCH="1700000000")
     assert {entry[4] for entry in fingerprint(dated.path)} == {1700000000 * 10**9}
@@ -160,7 +159,8 @@ def test_the_bill_says_what_dpkg_says(bom):
 def test_the_dockerfile_installs_what_building_needs():
     """The same libraries as the set-up script, so that one is not forgotten."""
     setup = re.search(r"RUN_PACKAGES=\((.*?)\)", (TOP / "scripts/setup.sh").read_text(), re.S)[1].split()
-    installed = re.search(r"apt-get install -y --no-install-recommends \\\n(.*?)\nWORKDIR", (CALLOUT / "Dockerfile").read_text(), re.S)[1].replace("\\", "").split()
+    installed = re.search(r"apt-get install -y --no-install-recommends \\\n(.*?)\nWORKDIR", (CALLOUT / "Dockerfile").read_text(),
+                          re.S)[1].replace("\\", "").split()
     assert {p for p in setup if p.endswith("-dev")} == {p for p in installed if p.endswith("-dev")}
     assert set(installed) <= set(setup) and {"gcc", "meson", "ninja-build", "pkg-config", "ca-certificates", "jq"} <= set(installed)
 
@@ -178,7 +178,8 @@ def test_the_dockerfile_ends_in_nothing_but_the_tree():
 def test_what_goes_to_the_builder_is_enough(tmp_path):
     """The files that the ignore file lets through are all that the build description asks for; no key and no built file is among them."""
     kept = [line[1:] for line in (CALLOUT / "Dockerfile.dockerignore").read_text().splitlines() if line.startswith("!")]
-    listed = subprocess.run(["git", "-C", TOP, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *kept], capture_output=True, check=True).stdout
+    listed = subprocess.run(["git", "-C", TOP, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *kept], capture_output=True,
+                            check=True).stdout
     for name in filter(None, listed.decode().split("\0")):
         if (TOP / name).is_file():
             (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -190,7 +191,8 @@ def test_what_goes_to_the_builder_is_enough(tmp_path):
 
 
 def test_the_makefile_hands_all_to_docker():
-    done = subprocess.run(["make", "-C", CALLOUT, "-n", "docker-build", "IMAGE=registry.example/x:1", "DEBIAN=debian@sha256:0"], capture_output=True, text=True)
+    done = subprocess.run(["make", "-C", CALLOUT, "-n", "docker-build", "IMAGE=registry.example/x:1", "DEBIAN=debian@sha256:0"], capture_output=True,
+                          text=True)
     assert done.returncode == 0, done.stderr
     build, bill = [line for line in done.stdout.splitlines() if "docker build" in line]
     for word in ("--tag registry.example/x:1", "DEBIAN=debian@sha256:0", "VERSION=0", "SOURCE_DATE_EPOCH=", "REVISION=", f" {TOP}"):

@@ -8,10 +8,12 @@
 {{- $own = append $own (dict "name" "AUTH_CALLOUT_HOT_CONFIG" "value" (printf "%s/%s" (include "auth-callout.hotFolder" .) .Values.hotConfig.key)) -}}
 {{- end -}}
 {{- if include "auth-callout.mtlsSource" . -}}
-{{- $own = append $own (dict "name" "AUTH_CALLOUT_MTLS_CA_PATH" "value" (printf "%s/%s" (include "auth-callout.mtlsFolder" .) .Values.mtls.ca.key)) -}}
+{{- $path := printf "%s/%s" (include "auth-callout.mtlsFolder" .) .Values.mtls.ca.key -}}
+{{- $own = append $own (dict "name" "AUTH_CALLOUT_MTLS_CA_PATH" "value" $path) -}}
 {{- end -}}
 {{- if tpl .Values.mqttStreams.configMapName . -}}
-{{- $own = append $own (dict "name" "AUTH_CALLOUT_MQTT_STREAMS_FILE" "value" (printf "%s/%s" (include "auth-callout.streamsFolder" .) .Values.mqttStreams.key)) -}}
+{{- $path := printf "%s/%s" (include "auth-callout.streamsFolder" .) .Values.mqttStreams.key -}}
+{{- $own = append $own (dict "name" "AUTH_CALLOUT_MQTT_STREAMS_FILE" "value" $path) -}}
 {{- end -}}
 {{- $named := list -}}
 {{- range $extra -}}

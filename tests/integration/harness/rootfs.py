@@ -76,7 +76,8 @@ class Container:
             binds += ["--bind" if how == "rw" else "--ro-bind", outside, inside]
         env = [word for name, value in self.env.items() for word in ("--setenv", name, value)]
         return [str(word) for word in [
-            "bwrap", "--ro-bind", self.root.path, "/", "--proc", "/proc", "--dev", "/dev", *binds, "--remount-ro", "/", "--unshare-user", "--uid", self.uid,
+            "bwrap", "--ro-bind", self.root.path, "/", "--proc", "/proc", "--dev", "/dev", *binds, "--remount-ro", "/", "--unshare-user", "--uid",
+            self.uid,
             "--gid", self.gid, "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--cap-drop", "ALL", "--die-with-parent", "--clearenv",
             *env, "--", self.program, *self.args]]
 
@@ -110,8 +111,11 @@ class Container:
                 for child in (task / "children").read_text().split():
                     yield int(child)
                     yield from below(child)
-        return until(lambda: next((pid for pid in below(self._running.pid) if Path(f"/proc/{pid}/comm").read_text().strip() == Path(self.program).name),
-                                  None), f"a process {self.program}")
+        name = Path(self.program).name[:15]  # as long as the kernel keeps it
+
+        def found():
+            return next((pid for pid in below(self._running.pid) if Path(f"/proc/{pid}/comm").read_text().strip() == name), None)
+        return until(found, f"a process {self.program}")
 
     def stop(self, timeout=15):
         """Ends the program as kubelet does; its exit status, None where it was not started."""
