@@ -132,9 +132,9 @@ authorization {{
         self._running.wait(10)
 
 
-def get(port, path):
+def get(port, path, address=ADDRESS):
     try:
-        with urllib.request.urlopen(f"http://{ADDRESS}:{port}{path}", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://{address}:{port}{path}", timeout=5) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()
