@@ -3,73 +3,21 @@ One truth: for the sites of tests/data/charts/sites.yaml the umbrella chart make
 `eventbus render` writes. Compared by what they mean: nats.conf is parsed, and each key is told by the Secret that it comes from, in the
 chart by the environment of its StatefulSet and what `eventbus secrets manifests` puts into the Secrets.
 """
-import base64
-import functools
 import json
-import os
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import helm
 import natsconf
 import pytest
 import yaml
+from sites import SITES, Tree, name_of, run, values_of
 
-sys.path.insert(0, str(helm.ROOT / "tests/integration"))
-
-from harness import certificates  # noqa: E402
-
-PROGRAM = Path(os.environ.get("EB_BUILD", helm.ROOT / "build")).resolve() / "eventbus/eventbus"
-SITES = yaml.safe_load((helm.ROOT / "tests/data/charts/sites.yaml").read_text())
-# What else the chart wants: where tokens' keys are, and a number that it compares with the servers.
-AROUND = {"auth-callout": {"serviceConfig": {"jwks": {"url": "https://idp.example/keys"}}}, "surveyor": {"config": {"expectedServers": -1}}}
 FILES = {"cert_file", "key_file", "ca_file"}
 
 
-def run(*arguments):
-    done = subprocess.run([PROGRAM, *map(str, arguments)], capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
 @pytest.fixture(scope="module")
-def secrets(tmp_path_factory):
-    root = tmp_path_factory.mktemp("truth") / "secrets"
-    ids = {str(i) for bus in SITES.values() for i in [*bus.get("cpcIds", []), *([bus["clusterId"]] if "clusterId" in bus else [])]}
-    extras = {name for bus in SITES.values() for name in bus.get("extraAccounts", {})}
-    run("secrets", "generate", root, *[o for i in sorted(ids) for o in ("--cpc", i)], *[o for name in sorted(extras) for o in ("--extra-account", name)])
-    for folder in sorted(root.glob("*/nkeys")):
-        ca = certificates.new_ca("devices")
-        server = ca.issue("event-bus-mtls", names=[certificates.dns("event-bus-mtls"), certificates.ip("127.0.0.1")], usage=(certificates.SERVER,))
-        to = folder / "nats-mtls-server-tls"
-        to.mkdir(mode=0o700)
-        for name, text in (("ca.crt", ca.pem), ("tls.crt", server.pem), ("tls.key", server.key_pem)):
-            (to / name).write_text(text)
-            (to / name).chmod(0o600)
-    return root
-
-
-def site_name(bus):
-    return "csc" if bus["clusterType"] == "csc" else f"cpc-{bus['clusterId']}"
-
-
-@functools.cache
-def kubernetes_secrets(root, site):
-    """{name: {key: value}} of the site, as the pipeline of the project makes them."""
-    found = yaml.safe_load_all(run("secrets", "manifests", root, "--site", site, "--namespace", "event-bus"))
-    return {d["metadata"]["name"]: {key: base64.b64decode(v).decode() for key, v in d["data"].items()} for d in found}
-
-
-@functools.cache
-def names_of_keys(root, site):
-    """{public key or seed: "secret/key"} from the folder of the site."""
-    found = {}
-    for path in sorted((root / site / "nkeys").glob("*/*")):
-        if path.name in ("seed", "pubkey"):
-            found[path.read_text().strip()] = f"{path.parent.name}/{path.name}"
-    return found
+def tree(tmp_path_factory):
+    return Tree(tmp_path_factory.mktemp("truth") / "secrets")
 
 
 def named(value, keys, variables):
@@ -102,12 +50,12 @@ def placement(servers):
 class Program:
     """What `eventbus render` writes for the document that the chart hands to its own programs."""
 
-    def __init__(self, document, root, folder):
+    def __init__(self, document, tree, folder):
         bus = document["global"]["eventBus"]
         (folder / "site.json").write_text(json.dumps(document))
         (folder / "place.json").write_text(json.dumps(placement(bus["servers"])))
-        run("render", "--site", folder / "site.json", "--placement", folder / "place.json", "--secrets", root, "--out", folder / "out")
-        self.out, self.keys = folder / "out", names_of_keys(root, site_name(bus))
+        run("render", "--site", folder / "site.json", "--placement", folder / "place.json", "--secrets", tree.root, "--out", folder / "out")
+        self.out, self.keys = folder / "out", tree.names(name_of(bus))
         self.permissions = named(yaml.safe_load((self.out / "permissions.yaml").read_text()), self.keys, {})
         self.streams = json.loads((self.out / "streams.json").read_text())
 
@@ -119,10 +67,9 @@ class Program:
 
 
 class Chart:
-    def __init__(self, bus, root, version):
-        unsealed = {"auth-callout": {"keys": {"xkeySeeds": []}}} if bus.get("servers", {}).get("xkey") is False else {}
-        self.manifests = helm.render([AROUND, unsealed, {"global": {"eventBus": bus}}], version)
-        self.keys, self.secrets = names_of_keys(root, site_name(bus)), kubernetes_secrets(root, site_name(bus))
+    def __init__(self, bus, tree, version):
+        self.manifests = helm.render(values_of(bus), version)
+        self.keys, self.secrets = tree.names(name_of(bus)), tree.secrets(name_of(bus))
         self.document = json.loads(self.manifests.get("ConfigMap", "event-bus-site")["data"]["site.json"])
         self.streams = json.loads(self.manifests.get("ConfigMap", "event-bus-streams")["data"]["streams.json"])
         text = self.manifests.get("ConfigMap", "event-bus-permissions")["data"]["permissions.yaml"]
@@ -159,15 +106,15 @@ def parts(server):
     return ordered(found)
 
 
-def both(name, secrets, folder, version):
-    chart = Chart(SITES[name], secrets, version)
-    return Program(chart.document, secrets, folder), chart
+def both(name, tree, folder, version):
+    chart = Chart(SITES[name], tree, version)
+    return Program(chart.document, tree, folder), chart
 
 
 @pytest.mark.parametrize("version", helm.HELMS)
 @pytest.mark.parametrize("name", SITES)
-def test_servers(tmp_path, secrets, name, version):
-    program, chart = both(name, secrets, tmp_path, version)
+def test_servers(tmp_path, tree, name, version):
+    program, chart = both(name, tree, tmp_path, version)
     assert parts(chart.server("event-bus")) == parts(program.server("main"))
     mtls = program.server("mtls")
     assert (mtls is None) == (SITES[name].get("mtls", {}).get("enabled") is False)
@@ -177,8 +124,8 @@ def test_servers(tmp_path, secrets, name, version):
 
 
 @pytest.mark.parametrize("name", SITES)
-def test_permissions_and_streams(tmp_path, secrets, name):
-    program, chart = both(name, secrets, tmp_path, 3)
+def test_permissions_and_streams(tmp_path, tree, name):
+    program, chart = both(name, tree, tmp_path, 3)
     assert ordered(chart.permissions) == ordered(program.permissions)
     assert [s["name"] for s in chart.streams] == [s["name"] for s in program.streams]
     assert ordered(chart.streams) == ordered(program.streams)
@@ -207,8 +154,8 @@ def of_nack(spec):
 
 @pytest.mark.parametrize("version", helm.HELMS)
 @pytest.mark.parametrize("name", SITES)
-def test_streams_of_nack(tmp_path, secrets, name, version):
-    program, chart = both(name, secrets, tmp_path, version)
+def test_streams_of_nack(tmp_path, tree, name, version):
+    program, chart = both(name, tree, tmp_path, version)
     resources = chart.manifests.of("Stream")
     assert ordered([of_nack(json.loads(json.dumps(d["spec"]))) for d in resources]) == ordered(program.streams)
     for d in resources:
@@ -217,9 +164,9 @@ def test_streams_of_nack(tmp_path, secrets, name, version):
 
 
 @pytest.mark.parametrize("name", SITES)
-def test_servers_get_no_seed_but_of_their_own_links(secrets, name):
+def test_servers_get_no_seed_but_of_their_own_links(tree, name):
     bus = SITES[name]
-    chart = Chart(bus, secrets, 3)
+    chart = Chart(bus, tree, 3)
     links = {"event-bus": bus["clusterType"] == "cpc", "event-bus-mtls": True}
     for server, dials in links.items():
         if chart.server(server) is None:
