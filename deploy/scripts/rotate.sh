@@ -88,7 +88,7 @@ else
 fi
 [ -s "$old/${copies[0]}" ] || die "no $old/${copies[0]}: is that the folder that was named?"
 "$eventbus" secrets verify "$secrets" || die "$secrets is not good; mend it, and go on with --continue $old"
-trap 'echo "rotate: interrupted; go on with --continue $old" >&2' ERR
+trap '[ $? = 0 ] || echo "rotate: not done; go on with --continue $old" >&2' EXIT
 say "2/5 auth-callout takes the old and the new one"
 lines "$nkeys/${copies[0]}" "$old/${copies[0]}" | secret_set auth-callout-keys "$seed_key"
 roll deployment/event-bus-auth-callout
