@@ -5,7 +5,8 @@ it, and as the official chart does, JSON with marks taken out.
 import re
 
 UNITS = {"K": 1000, "KB": 1 << 10, "M": 10**6, "MB": 1 << 20, "G": 10**9, "GB": 1 << 30}
-TOKEN = re.compile(r"""\s+|(?:\#|//)[^\n]*|(?P<text>"(?:[^"\\]|\\.)*"|'[^']*')|(?P<mark>[{}\[\],:=;])|(?P<word>[^\s{}\[\],:=;"'#]+(?::[^\s{}\[\],;"']+)*)""")
+TOKEN = re.compile(r"""\s+|(?:\#|//)[^\n]*|(?P<text>"(?:[^"\\]|\\.)*"|'[^']*')|(?P<mark>[{}\[\],:=;])"""
+                   r"""|(?P<word>[^\s{}\[\],:=;"'#]+(?::[^\s{}\[\],;"']+)*)""")
 
 
 class Variable(str):

@@ -37,10 +37,12 @@ def test_nats_server_takes_what_is_rendered(tmp_path, tree, name):
 
 def document(bus, address):
     """One server, no more JetStream than a test needs; a login that nobody answers ends soon."""
+    account = bus["clusterType"].upper()
     return {**bus, "mqttStreams": {"maxBytes": 1048576, "replicas": 1},
-            "servers": {"replicas": 1, "authTimeout": 3, "leafUrls": [f"nats://{address}:7422"], "jetstream": {"maxMemory": 16777216, "maxFile": 67108864}},
-            "auth": {"permissions": {"noauth": {"account": "CSC" if bus["clusterType"] == "csc" else "CPC"},
-                                     "mtls": {"device": {"identity": "CN=device", "account": "CSC" if bus["clusterType"] == "csc" else "CPC",
+            "servers": {"replicas": 1, "authTimeout": 3, "leafUrls": [f"nats://{address}:7422"],
+                        "jetstream": {"maxMemory": 16777216, "maxFile": 67108864}},
+            "auth": {"permissions": {"noauth": {"account": account},
+                                     "mtls": {"device": {"identity": "CN=device", "account": account,
                                                          "permissions": {"pub": {"allow": ["sensor.>"]}, "sub": {"allow": ["sensor.>"]}}}}}}}
 
 
@@ -124,8 +126,8 @@ def pair(tmp_path_factory, tree):
 
 def test_the_links_are_up(pair):
     csc, cpc = pair
-    until(lambda: sorted(cpc.links(cpc.address)) == ["AUTHX", "CPC", "CSC", "LaunchLayer", "SYS"], lambda: f"the links of the CPC: {cpc.links(cpc.address)}")
-    until(lambda: sorted(csc.links(csc.address)) == ["AUTHX", "CSC", "CSC", "LaunchLayer", "SYS"], lambda: f"the links of the CSC: {csc.links(csc.address)}")
+    for site, wanted in ((cpc, ["AUTHX", "CPC", "CSC", "LaunchLayer", "SYS"]), (csc, ["AUTHX", "CSC", "CSC", "LaunchLayer", "SYS"])):
+        until(lambda: sorted(site.links(site.address)) == wanted, lambda: f"links of {site.name}: {site.links(site.address)}")
 
 
 def test_mqtt_opens_when_the_streams_are_there(pair):
