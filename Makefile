@@ -47,6 +47,7 @@ test-long: setup-test build ## the long ones: sanitizers, a million callouts, fa
 
 test-kube: setup-test build ## Kubernetes tokens with a real kube-apiserver, built once (about 10 minutes)
 	@scripts/setup-kube.sh
+	@scripts/setup-helm.sh
 	@scripts/test-kube.sh
 
 test-charts: setup-test build ## the charts with Helm 3 and 4, built once (about 5 minutes)
