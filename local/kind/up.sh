@@ -30,7 +30,8 @@ site_up() { # site mqtt-port nats-port
     kind load docker-image "$IMAGE" --name "$name"
     kubectl --context "$context" create namespace "$NAMESPACE" --dry-run=client -o yaml | kubectl --context "$context" apply -f -
     kubectl --context "$context" label --overwrite namespace "$NAMESPACE" pod-security.kubernetes.io/enforce=restricted
-    "$EVENTBUS" secrets manifests "$RUN/secrets" --site "$1" --namespace "$NAMESPACE" | kubectl --context "$context" apply --server-side -f - >/dev/null
+    "$EVENTBUS" secrets manifests "$RUN/secrets" --site "$1" --namespace "$NAMESPACE" |
+        kubectl --context "$context" apply --server-side -f - >/dev/null
     say "release $RELEASE of site $1"
     helm --kube-context "$context" upgrade --install "$RELEASE" deploy/nats-event-bus -n "$NAMESPACE" \
         -f local/kind/values.yaml -f "local/kind/$1.yaml"

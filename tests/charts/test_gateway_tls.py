@@ -18,7 +18,8 @@ from harness.wait import until
 
 LISTS = {"crossLayer": {"cpcExports": ["sensor.>"]}, "mtls": {"enabled": False}, "mqttStreams": {"maxBytes": 1048576, "replicas": 1},
          "servers": {"replicas": 1, "jetstream": {"maxMemory": 16777216, "maxFile": 67108864}}}
-SITES = {"csc": {"clusterType": "csc", "cpcIds": ["1"], **LISTS}, "cpc": {"clusterType": "cpc", "clusterId": "1", "cscEndpoint": "tls://x:7422", **LISTS}}
+SITES = {"csc": {"clusterType": "csc", "cpcIds": ["1"], **LISTS},
+         "cpc": {"clusterType": "cpc", "clusterId": "1", "cscEndpoint": "tls://x:7422", **LISTS}}
 LEAF = {"ca": "/etc/nats-certs/leaf/ca.crt", "cert": "/etc/nats-certs/leaf/tls.crt", "key": "/etc/nats-certs/leaf/tls.key"}
 
 
@@ -26,8 +27,9 @@ def passes(*hosts):
     return {"enabled": True, "kind": "TLSRoute", "tls": "passthrough", "hostnames": list(hosts)}
 
 
-MODES = {"terminate": {"gateway": {"routes": {"natsClient": {"enabled": True, "tls": "terminate"}, "natsLeafnode": {"enabled": True, "tls": "terminate"}}}},
-         "passthrough": {"cscLeafServerTLS": LEAF, "gateway": {"routes": {"natsClient": passes("nats.example"), "natsLeafnode": passes("localhost")}}}}
+ENDS = {"enabled": True, "tls": "terminate"}
+MODES = {"terminate": {"gateway": {"routes": {"natsClient": ENDS, "natsLeafnode": ENDS}}},
+         "passthrough": {"gateway": {"routes": {"natsClient": passes("nats.example"), "natsLeafnode": passes("localhost")}}, "cscLeafServerTLS": LEAF}}
 
 
 class Server:

@@ -180,14 +180,15 @@ def test_restart_takes_one_after_the_other(tmp_path):
     done = script("rotate.sh", "-n", "event-bus", "restart", KUBECTL=kubectl.path)
     assert done.returncode == 0, done.stderr
     rolled = [line.split("rollout ")[1].split(" --timeout")[0] for line in kubectl.said() if "rollout" in line]
-    assert rolled == [f"{verb} {what}" for what in ("statefulset/event-bus", "deployment/event-bus-auth-callout", "deployment/event-bus-streams-watch")
-                      for verb in ("restart", "status")]
+    workloads = ("statefulset/event-bus", "deployment/event-bus-auth-callout", "deployment/event-bus-streams-watch")
+    assert rolled == [f"{verb} {what}" for what in workloads for verb in ("restart", "status")]
     kubectl.close()
 
 
 @pytest.mark.parametrize("name, arguments, status, said", [
     ("rotate.sh", [], 2, "rotate.sh -n NAMESPACE restart"), ("rotate.sh", ["-n", "a", "issuer"], 2, "wants --secrets DIR and --site SITE"),
-    ("rotate.sh", ["-n", "a", "nkeys"], 2, "what is nkeys?"), ("rotate.sh", ["-n", "a", "--secrets", "/nowhere", "--site", "csc", "xkey"], 1, "no folder"),
+    ("rotate.sh", ["-n", "a", "nkeys"], 2, "what is nkeys?"),
+    ("rotate.sh", ["-n", "a", "--secrets", "/nowhere", "--site", "csc", "xkey"], 1, "no folder"),
     ("uninstall.sh", ["-n", "a"], 2, "uninstall.sh -n NAMESPACE RELEASE"), ("uninstall.sh", ["-n", "a", "-x", "b"], 2, "what is -x?")])
 def test_wrong_usage(name, arguments, status, said):
     done = script(name, *arguments, KUBECTL="false", HELM="false")

@@ -1,15 +1,18 @@
 """deploy/nats-event-bus as a whole: lint, both Helms, schemas, pods, secrets, and what each option changes."""
 import json
 import re
+import shutil
 
 import helm
 import pytest
+import values_table
 from conftest import secret_table
 from helm import GATEWAY_1_6, HELMS, OPERATORS, bus, conform, deep, lint, refused, render, template
 
 CSC = bus(clusterType="csc", cpcIds=["1", "2"], extraAccounts={"LaunchLayer": {"enabled": True, "jetstream": True}},
           crossLayer={"cscExports": ["broadcast.>"], "cscPrefixedExports": ["command.>"], "cpcExports": ["sensor.>"]})
-CPC = bus(clusterType="cpc", clusterId="1", cscEndpoint="nats://csc.example:7422", extraAccounts={"LaunchLayer": {"enabled": True, "jetstream": True}},
+CPC = bus(clusterType="cpc", clusterId="1", cscEndpoint="nats://csc.example:7422",
+          extraAccounts={"LaunchLayer": {"enabled": True, "jetstream": True}},
           crossLayer={"cscExports": ["broadcast.>"], "cscPrefixedExports": ["command.>"], "cpcExports": ["sensor.>"]})
 NO_MTLS = deep(bus(mtls={"enabled": False}), {"surveyor": {"config": {"expectedServers": 3}}})
 SINGLE = deep(bus(servers={"replicas": 1}, mqttStreams={"replicas": 1}), {"surveyor": {"config": {"expectedServers": 2}}})
@@ -328,13 +331,16 @@ def refusals():
             "hot config": {"hotConfig": {"secretName": "hot"}},
             "environment": {"extraEnv": [{"name": "JWKS_URL", "value": "https://idp.example/keys"}]}}.items():
         yield f"tokens with keys by {title}", deep(CSC, oauth, {"auth-callout": values}), None
-    yield "anonymous clients in production", deep(CSC, noauth, bus(production=True)), "auth.permissions.noauth: anonymous clients, at a site in production"
+    yield "anonymous clients in production", deep(CSC, noauth, bus(production=True)), \
+        "auth.permissions.noauth: anonymous clients, at a site in production"
     yield "anonymous clients elsewhere", deep(CSC, noauth), None
     yield "a name of the chart's", deep(CSC, {"nats": {"fullnameOverride": "x"}}), "nats.fullnameOverride: routes, links, auth-callout"
     yield "a name for both", deep(CSC, {"nats-mtls": {"nameOverride": "nats"}}), "nats-mtls.nameOverride: the Services tell"
     yield "more than the volume", deep(CSC, bus(servers={"jetstream": {"maxFile": 11811160064}})), "the volume has 10Gi (nats.config.jetstream"
-    yield "a Secret nobody asks for", deep(CSC, bus(secrets={"nats-xkeys": {"name": "a"}})), "secrets.nats-xkeys: this site has no such Secret; write `nats-xkey`"
-    yield "a key nobody asks for", deep(CSC, bus(secrets={"nats-xkey": {"keys": {"pub": "a"}}})), "secrets.nats-xkey.keys.pub: this Secret has no such key"
+    yield "a Secret nobody asks for", deep(CSC, bus(secrets={"nats-xkeys": {"name": "a"}})), \
+        "secrets.nats-xkeys: this site has no such Secret; write `nats-xkey`"
+    yield "a key nobody asks for", deep(CSC, bus(secrets={"nats-xkey": {"keys": {"pub": "a"}}})), \
+        "secrets.nats-xkey.keys.pub: this Secret has no such key"
     yield "seeds for unsealed callouts", deep(CSC, bus(servers={"xkey": False})), "auth-callout.keys.xkeySeeds: the servers do not seal"
     yield "a Secret that Surveyor does not know of", deep(CSC, bus(secrets={"nats-surveyor": {"name": "s"}})), \
         "surveyor.config.nkey.secret: {name: nats-surveyor, key: seed}, and global.eventBus.secrets says otherwise; write {name: s, key: seed}"
@@ -357,3 +363,84 @@ def test_all_findings_come_at_once():
 
 def test_the_api_versions_of_the_default_are_those_of_the_newest_release():
     assert template(SITES["routes"]) == template(SITES["routes"], api_versions=GATEWAY_1_6 + OPERATORS) == template(SITES["routes"], api_versions=())
+
+
+def test_every_value_is_documented_and_in_the_readme():
+    text = (helm.UMBRELLA / "values.yaml").read_text()
+    told = values_table.documented(text)
+    wanted = {p for p in values_table.leaves(helm.yaml.safe_load(text)) if p.startswith("global.")}
+    missing = {p for p in wanted if not any(p == t or p.startswith(t + ".") for t in told)}
+    assert missing == set()
+    readme = (helm.UMBRELLA / "README.md").read_text()
+    between = readme.split(values_table.BEGIN)[1].split(values_table.END)[0]
+    assert between.strip() == values_table.table(text), "run tests/charts/values_table.py --write"
+
+
+def test_the_schema_knows_every_value_and_no_other():
+    """Below global.eventBus the chart's own keys; the site's keys are judged by the templates."""
+    schema = json.loads((helm.UMBRELLA / "values.schema.json").read_text())
+    values = helm.yaml.safe_load((helm.UMBRELLA / "values.yaml").read_text())
+    assert schema["additionalProperties"] is False and set(schema["properties"]) == {*values, "nats-mtls"}
+
+    def compare(part, given, path):
+        if part.get("properties") and isinstance(given, dict):
+            assert set(given) <= set(part["properties"]), path
+            if not path.endswith("eventBus"):
+                assert set(part["properties"]) == set(given), path
+            for key, inner in given.items():
+                compare(part["properties"][key], inner, f"{path}.{key}")
+    bus_schema = schema["properties"]["global"]["properties"]["eventBus"]
+    assert set(bus_schema["properties"]) == set(values["global"]["eventBus"])
+    for key in ("image", "nack", "streamsWatch", "surveyor", "tests", "networkPolicy", "gateway", "monitoring"):
+        for inner, given in ((bus_schema["properties"][key], values["global"]["eventBus"][key]),):
+            routes = inner["properties"].pop("routes", None)
+            compare(inner, {k: v for k, v in given.items() if k != "routes"}, key)
+            if routes:
+                for name, route in given["routes"].items():
+                    compare(routes["properties"][name], {**route, "gateway": None}, name)
+
+
+def test_the_readmes_table_of_secrets_is_complete():
+    readme = (helm.UMBRELLA / "README.md").read_text().split("## Secrets")[1].split("## Install")[0]
+    site = deep(CSC, bus(cscLeafServerTLS=LEAF, gateway={"routes": {"natsClient": {"enabled": True, "kind": "TLSRoute", "tls": "passthrough",
+                                                                                   "hostnames": ["a.example"]}}}))
+    for values in (site, CPC):
+        for name, keys in secret_table(values).items():
+            known = re.sub("launchlayer", "<account>", re.sub("cpc-[0-9]+$", "cpc-<id>", name))
+            assert f"`{known}`" in readme, name
+            assert all(f"`{key}`" in readme for key in keys)
+
+
+def test_the_secrets_that_pods_use_are_those_of_the_table():
+    """Nothing more and nothing less than what the notes and the README ask for."""
+    for values in SITES.values():
+        table = secret_table(values)
+        other = {**{name: name for name in table}, "x": "nats-xkey", "edge": "nats-mtls-server-tls", "st": "nats-streams"}
+        used = {(other[s], k) for n, pod in render(values).pods() for s, k in secrets_of(pod)
+                if s in other and "box" not in n and "request-reply" not in n}
+        names = {s for s, _ in used}
+        assert names == set(table), names ^ set(table)
+        for secret, key in used:
+            assert key == "*" or key in table[secret] or "secrets" in values["global"]["eventBus"], (secret, key)
+
+
+def test_notes_name_what_to_do_next():
+    for site, words in ((CSC, ["site csc: 3 main servers, one mTLS server", "until all CPCs run: 1, 2", "README.md of the chart lists them"]),
+                        (deep(CPC, NO_MTLS), ["site cpc-1", "until the CSC has this site"])):
+        text = notes(site)
+        for word in words:
+            assert word in text, text
+    assert "mtls" not in notes(deep(CPC, NO_MTLS)).lower()
+    routes = notes(SITES["routes"])
+    assert "TLSRoute event-bus-mqtt-mtls: mqtt.csc.example" in routes and "No route is enabled" not in routes
+
+
+def notes(values):
+    """NOTES.txt, rendered as a manifest: `helm template` leaves it out, and an install wants a cluster."""
+    probe = helm.folder() / "notes"
+    if not probe.exists():
+        shutil.copytree(helm.assembled(), probe)
+        text = (probe / "templates/NOTES.txt").read_text()
+        (probe / "templates/notes.yaml").write_text('{{- define "notes" -}}' + text + '{{- end -}}\nnotes: {{ include "notes" . | toJson }}\n')
+    made = helm.run(3, "template", "bus", probe, "-n", "event-bus", "--kube-version", helm.KUBE, *helm._files(values), "-s", "templates/notes.yaml")
+    return helm.yaml.safe_load(made)["notes"]

@@ -29,7 +29,8 @@ app.kubernetes.io/instance: {{ .root.Release.Name }}
 {{- end -}}
 
 {{- define "eventbus.pullPolicy" -}}
-{{- ((include "eventbus.bus" . | fromJson).image | default dict).pullPolicy | default ((index .Values "auth-callout").image | default dict).pullPolicy | default "IfNotPresent" -}}
+{{- $own := ((include "eventbus.bus" . | fromJson).image | default dict).pullPolicy -}}
+{{- $own | default ((index .Values "auth-callout").image | default dict).pullPolicy | default "IfNotPresent" -}}
 {{- end -}}
 
 {{/* The restricted Pod Security Standard, with more: for pods and for containers. */}}

@@ -29,7 +29,8 @@ certificates that are mounted. Called in those charts' contexts, so only .Values
 {{- define "eventbus.mtls.files" -}}
 {{- $files := dict -}}
 {{- range $option, $key := dict "cert_file" "tls.crt" "key_file" "tls.key" "ca_file" "ca.crt" -}}
-{{- $_ := set $files $option (printf "/etc/nats-certs/mqtt/%s" (include "eventbus.secretKey" (dict "root" $ "name" "nats-mtls-server-tls" "key" $key))) -}}
+{{- $name := include "eventbus.secretKey" (dict "root" $ "name" "nats-mtls-server-tls" "key" $key) -}}
+{{- $_ := set $files $option (printf "/etc/nats-certs/mqtt/%s" $name) -}}
 {{- end -}}
 {{- toJson $files -}}
 {{- end -}}
@@ -58,8 +59,12 @@ certificates that are mounted. Called in those charts' contexts, so only .Values
 {{- $root := .root -}}
 {{- $ops := list -}}
 {{- $of := list -}}
-{{- if and .leaf (include "eventbus.leafFiles" $root) -}}{{- $of = append $of (list "leaf-files" "nats-leaf-tls" "/etc/nats-certs/leaf") -}}{{- end -}}
-{{- if and .client (include "eventbus.clientPassthrough" $root) -}}{{- $of = append $of (list "client-files" "nats-server-tls" "/etc/nats-certs/client") -}}{{- end -}}
+{{- if and .leaf (include "eventbus.leafFiles" $root) -}}
+{{- $of = append $of (list "leaf-files" "nats-leaf-tls" "/etc/nats-certs/leaf") -}}
+{{- end -}}
+{{- if and .client (include "eventbus.clientPassthrough" $root) -}}
+{{- $of = append $of (list "client-files" "nats-server-tls" "/etc/nats-certs/client") -}}
+{{- end -}}
 {{- range $one := $of -}}
 {{- $secret := include "eventbus.secretName" (dict "root" $root "name" (index $one 1)) -}}
 {{- $mount := dict "name" (index $one 0) "mountPath" (index $one 2) "readOnly" true -}}
@@ -70,8 +75,12 @@ certificates that are mounted. Called in those charts' contexts, so only .Values
 {{- toJson $ops -}}
 {{- end -}}
 
-{{- define "eventbus.main.mountPatch" -}}{{- include "eventbus.certificatePatch" (dict "root" . "leaf" true "client" true "op" "mount") -}}{{- end -}}
-{{- define "eventbus.main.volumePatch" -}}{{- include "eventbus.certificatePatch" (dict "root" . "leaf" true "client" true "op" "volume") -}}{{- end -}}
+{{- define "eventbus.main.mountPatch" -}}
+{{- include "eventbus.certificatePatch" (dict "root" . "leaf" true "client" true "op" "mount") -}}
+{{- end -}}
+{{- define "eventbus.main.volumePatch" -}}
+{{- include "eventbus.certificatePatch" (dict "root" . "leaf" true "client" true "op" "volume") -}}
+{{- end -}}
 {{/* The mTLS server shows the site's own leaf certificate at the main server's leaf listener: at the CSC, where that has TLS. */}}
 {{- define "eventbus.mtls.mountPatch" -}}
 {{- include "eventbus.certificatePatch" (dict "root" . "leaf" (eq (include "eventbus.site" . | fromJson).type "csc") "client" false "op" "mount") -}}

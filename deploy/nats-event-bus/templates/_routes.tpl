@@ -17,7 +17,8 @@ _tls.tpl.
 {{- define "eventbus.routeVersion" -}}
 {{- $found := "" -}}
 {{- range $version := list "v1" "v1alpha3" "v1alpha2" -}}
-{{- if and (not $found) ($.root.Capabilities.APIVersions.Has (printf "gateway.networking.k8s.io/%s/%s" $version $.kind)) -}}{{- $found = $version -}}{{- end -}}
+{{- $served := $.root.Capabilities.APIVersions.Has (printf "gateway.networking.k8s.io/%s/%s" $version $.kind) -}}
+{{- if and (not $found) $served -}}{{- $found = $version -}}{{- end -}}
 {{- end -}}
 {{- /* helm template knows no cluster: --api-versions, or gateway.apiVersion */ -}}
 gateway.networking.k8s.io/{{ $found | default "v1" }}
@@ -59,10 +60,14 @@ gateway.networking.k8s.io/{{ $found | default "v1" }}
 {{- if not $to.name -}}
 {{- include "eventbus.report" (list $r "errors" $at "no Gateway is named" "write gateway.name") -}}
 {{- else if and $other (not (and (eq $route.kind "TLSRoute") (eq $other.kind "TLSRoute"))) -}}
-{{- include "eventbus.report" (list $r "errors" $at (printf "gateway.routes.%s has the same listener, and a TCPRoute takes all of it" $other.name) "give each a sectionName of its own") -}}
+{{- include "eventbus.report" (list $r "errors" $at
+    (printf "gateway.routes.%s has the same listener, and a TCPRoute takes all of it" $other.name)
+    "give each a sectionName of its own") -}}
 {{- else if $other -}}
 {{- range $host := $route.hostnames -}}{{- if has $host $other.hostnames -}}
-{{- include "eventbus.report" (list $r "errors" $at (printf "gateway.routes.%s has %s on the same listener" $other.name (include "eventbus.quote" $host)) "give each names of its own") -}}
+{{- include "eventbus.report" (list $r "errors" $at
+    (printf "gateway.routes.%s has %s on the same listener" $other.name (include "eventbus.quote" $host))
+    "give each names of its own") -}}
 {{- end -}}{{- end -}}
 {{- end -}}
 {{- $_ := set $taken $listener (dict "name" $name "kind" $route.kind "hostnames" ($route.hostnames | default list)) -}}
@@ -80,51 +85,77 @@ gateway.networking.k8s.io/{{ $found | default "v1" }}
 {{- $at := printf "gateway.routes.%s" $name -}}
 {{- $tls := $route.tls | default "none" -}}
 {{- if not (has $route.kind (list "TCPRoute" "TLSRoute")) -}}
-{{- include "eventbus.report" (list $r "errors" (printf "%s.kind" $at) (printf "%s is no kind of route that carries NATS or MQTT" (include "eventbus.quote" $route.kind)) "write TCPRoute or TLSRoute") -}}
+{{- include "eventbus.report" (list $r "errors" (printf "%s.kind" $at)
+    (printf "%s is no kind of route that carries NATS or MQTT" (include "eventbus.quote" $route.kind))
+    "write TCPRoute or TLSRoute") -}}
 {{- end -}}
 {{- if not (has $tls (list "none" "terminate" "passthrough")) -}}
-{{- include "eventbus.report" (list $r "errors" (printf "%s.tls" $at) (printf "%s is nothing that a listener does with TLS" (include "eventbus.quote" $tls)) "write none, terminate or passthrough") -}}
+{{- include "eventbus.report" (list $r "errors" (printf "%s.tls" $at)
+    (printf "%s is nothing that a listener does with TLS" (include "eventbus.quote" $tls))
+    "write none, terminate or passthrough") -}}
 {{- end -}}
 {{- /* kind and TLS */ -}}
 {{- if and (eq $route.kind "TLSRoute") (eq $tls "none") -}}
-{{- include "eventbus.report" (list $r "errors" (printf "%s.kind" $at) "a TLSRoute attaches to a TLS listener only, and tls is none" "write kind: TCPRoute, or tls: terminate or passthrough") -}}
+{{- include "eventbus.report" (list $r "errors" (printf "%s.kind" $at)
+    "a TLSRoute attaches to a TLS listener only, and tls is none"
+    "write kind: TCPRoute, or tls: terminate or passthrough") -}}
 {{- else if and (eq $route.kind "TCPRoute") (eq $tls "passthrough") -}}
-{{- include "eventbus.report" (list $r "errors" (printf "%s.kind" $at) "a listener that passes TLS through takes TLSRoutes only" "write kind: TLSRoute, or tls: none on a TCP listener") -}}
+{{- include "eventbus.report" (list $r "errors" (printf "%s.kind" $at)
+    "a listener that passes TLS through takes TLSRoutes only"
+    "write kind: TLSRoute, or tls: none on a TCP listener") -}}
 {{- end -}}
 {{- /* hostnames */ -}}
 {{- if eq $route.kind "TLSRoute" -}}
 {{- if not $route.hostnames -}}
-{{- include "eventbus.report" (list $r "errors" (printf "%s.hostnames" $at) "a TLSRoute without hostnames takes nothing" "write the names that clients connect to") -}}
+{{- include "eventbus.report" (list $r "errors" (printf "%s.hostnames" $at)
+    "a TLSRoute without hostnames takes nothing"
+    "write the names that clients connect to") -}}
 {{- end -}}
 {{- range $i, $host := $route.hostnames -}}
 {{- $fault := include "eventbus.hostname.fault" (toString $host) -}}
 {{- if $fault -}}
-{{- include "eventbus.report" (list $r "errors" (printf "%s.hostnames[%d]" $at $i) (printf "%s %s" (include "eventbus.quote" $host) $fault) "write a host name, as in bus.example.net or *.example.net") -}}
+{{- include "eventbus.report" (list $r "errors" (printf "%s.hostnames[%d]" $at $i)
+    (printf "%s %s" (include "eventbus.quote" $host) $fault)
+    "write a host name, as in bus.example.net or *.example.net") -}}
 {{- end -}}
 {{- end -}}
 {{- else if $route.hostnames -}}
-{{- include "eventbus.report" (list $r "errors" (printf "%s.hostnames" $at) "a TCPRoute knows no names: it takes everything of its listener" "leave them out, or write kind: TLSRoute") -}}
+{{- include "eventbus.report" (list $r "errors" (printf "%s.hostnames" $at)
+    "a TCPRoute knows no names: it takes everything of its listener"
+    "leave them out, or write kind: TLSRoute") -}}
 {{- end -}}
 {{- /* what the server behind it can do */ -}}
 {{- if and (eq $name "mqtt") (eq $tls "passthrough") -}}
-{{- include "eventbus.report" (list $r "errors" (printf "%s.tls" $at) "the main server's MQTT listener has no TLS that could be passed through" "write terminate, or use mqttMtls") -}}
+{{- include "eventbus.report" (list $r "errors" (printf "%s.tls" $at)
+    "the main server's MQTT listener has no TLS that could be passed through"
+    "write terminate, or use mqttMtls") -}}
 {{- end -}}
 {{- if eq $name "mqttMtls" -}}
 {{- if not $site.mtls -}}
-{{- include "eventbus.report" (list $r "errors" $at "there is no mTLS server (mtls.enabled is false)" "leave the route out, or write mtls: { enabled: true }") -}}
+{{- include "eventbus.report" (list $r "errors" $at
+    "there is no mTLS server (mtls.enabled is false)"
+    "leave the route out, or write mtls: { enabled: true }") -}}
 {{- end -}}
 {{- if eq $tls "terminate" -}}
-{{- include "eventbus.report" (list $r "errors" (printf "%s.tls" $at) "a gateway that ends TLS hides the clients' certificates, by which they log in here" "write passthrough, or none on a TCP listener") -}}
+{{- include "eventbus.report" (list $r "errors" (printf "%s.tls" $at)
+    "a gateway that ends TLS hides the clients' certificates, by which they log in here"
+    "write passthrough, or none on a TCP listener") -}}
 {{- end -}}
 {{- end -}}
 {{- if eq $name "natsLeafnode" -}}
 {{- $own := not (empty $site.leafServerTLS) -}}
 {{- if eq $site.type "cpc" -}}
-{{- include "eventbus.report" (list $r "errors" $at "nobody links to a CPC but its own mTLS server, which does not come by the gateway" "leave the route out") -}}
+{{- include "eventbus.report" (list $r "errors" $at
+    "nobody links to a CPC but its own mTLS server, which does not come by the gateway"
+    "leave the route out") -}}
 {{- else if and (eq $tls "terminate") $own -}}
-{{- include "eventbus.report" (list $r "errors" "cscLeafServerTLS" "the gateway ends TLS before the leaf listener (gateway.routes.natsLeafnode.tls), which then would wait for TLS that never comes" "leave it out, or write tls: none or passthrough there") -}}
+{{- include "eventbus.report" (list $r "errors" "cscLeafServerTLS"
+    "the gateway ends TLS before the leaf listener (gateway.routes.natsLeafnode.tls), which then would wait for TLS that never comes"
+    "leave it out, or write tls: none or passthrough there") -}}
 {{- else if and (eq $tls "passthrough") (not $own) -}}
-{{- include "eventbus.report" (list $r "errors" "cscLeafServerTLS" "the gateway passes TLS through to the leaf listener (gateway.routes.natsLeafnode.tls), which has none" "write ca, cert and key, or tls: none there") -}}
+{{- include "eventbus.report" (list $r "errors" "cscLeafServerTLS"
+    "the gateway passes TLS through to the leaf listener (gateway.routes.natsLeafnode.tls), which has none"
+    "write ca, cert and key, or tls: none there") -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
@@ -136,7 +167,9 @@ gateway.networking.k8s.io/{{ $found | default "v1" }}
 {{- if and (eq $site.type "cpc") (dig "handshakeFirst" false ($site.leafClientTLS | default dict)) -}}
 {{- range $url := $site.endpoint -}}
 {{- if not (hasPrefix "tls://" (trim $url)) -}}
-{{- include "eventbus.report" (list $r "errors" "cscEndpoint" "the link begins with TLS (cpcLeafClientTLS.handshakeFirst), and nats:// has none" "write tls://HOST:7422") -}}
+{{- include "eventbus.report" (list $r "errors" "cscEndpoint"
+    "the link begins with TLS (cpcLeafClientTLS.handshakeFirst), and nats:// has none"
+    "write tls://HOST:7422") -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

@@ -26,9 +26,14 @@ Only the global values are used, since the charts below ask, too.
 {{- $need := dict "auth-callout-keys" (list "nkey-seed" "issuer-seed" "xkey-seed") -}}
 {{- range list "nats-auth-signing" "nats-authx-user" "nats-auth-watch" "nats-sys-admin" -}}{{- $_ := set $need . (list "pubkey") -}}{{- end -}}
 {{- /* the servers want all public keys, whether or not the login is used */ -}}
-{{- $seeds := dict "nats-surveyor" (list $bus.surveyor "seed") "nats-nack-user" (list $bus.nack "nack-user.nk") "nats-streams" (list $bus.streamsWatch "seed") -}}
+{{- $seeds := dict
+    "nats-surveyor" (list $bus.surveyor "seed")
+    "nats-nack-user" (list $bus.nack "nack-user.nk")
+    "nats-streams" (list $bus.streamsWatch "seed") -}}
+{{- if dig "tests" "enabled" true $bus -}}{{- $_ := set $seeds "nats-streams" (list dict "seed") -}}{{- end -}}
 {{- range $name, $of := $seeds -}}
-{{- $_ := set $need $name (ternary (list (index $of 1) "pubkey") (list "pubkey") (eq (toString (dig "enabled" true (index $of 0 | default dict))) "true")) -}}
+{{- $on := eq (toString (dig "enabled" true (index $of 0 | default dict))) "true" -}}
+{{- $_ := set $need $name (ternary (list (index $of 1) "pubkey") (list "pubkey") $on) -}}
 {{- end -}}
 {{- if not $site.servers.xkey -}}
 {{- $_ := set $need "auth-callout-keys" (list "nkey-seed" "issuer-seed") -}}
@@ -52,4 +57,9 @@ Only the global values are used, since the charts below ask, too.
 {{- if include "eventbus.leafFiles" . -}}{{- $_ := set $need "nats-leaf-tls" (include "eventbus.leafFiles" . | splitList " ") -}}{{- end -}}
 {{- if include "eventbus.clientPassthrough" . -}}{{- $_ := set $need "nats-server-tls" (list "tls.crt" "tls.key") -}}{{- end -}}
 {{- toJson $need -}}
+{{- end -}}
+
+{{/* The Secret with the CA of client certificates, "" where there is no mTLS server. */}}
+{{- define "eventbus.calloutCA" -}}
+{{- if (include "eventbus.site" . | fromJson).mtls -}}{{- include "eventbus.secretName" (dict "root" . "name" "auth-callout-mtls-ca") -}}{{- end -}}
 {{- end -}}

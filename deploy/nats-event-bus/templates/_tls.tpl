@@ -27,7 +27,8 @@ for TLS waits for the client's hello, so behind one both sides begin with TLS.
 {{- $cert := include "eventbus.secretKey" (dict "root" . "name" "nats-server-tls" "key" "tls.crt") -}}
 {{- $key := include "eventbus.secretKey" (dict "root" . "name" "nats-server-tls" "key" "tls.key") -}}
 {{- /* auto: TLS first where a client begins with it within 50 ms, else INFO */ -}}
-{{- dict "tls" (dict "cert_file" (printf "%s/%s" $dir $cert) "key_file" (printf "%s/%s" $dir $key) "handshake_first" "auto") "allow_non_tls" true | toJson -}}
+{{- $tls := dict "cert_file" (printf "%s/%s" $dir $cert) "key_file" (printf "%s/%s" $dir $key) "handshake_first" "auto" -}}
+{{- dict "tls" $tls "allow_non_tls" true | toJson -}}
 {{- else -}}
 {}
 {{- end -}}
