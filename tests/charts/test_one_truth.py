@@ -143,6 +143,8 @@ def of_nack(spec):
         if key in stream:
             number, unit = re.fullmatch(r"(\d+)(ns|s)", stream[key]).groups()
             stream[key] = int(number) * {"ns": 1, "s": 10**9}[unit]
+    if stream["max_age"] == 0:  # always written: NACK takes silence for a year
+        del stream["max_age"]
     if "republish" in stream:
         stream["republish"] = {"src": stream["republish"]["source"], "dest": stream["republish"]["destination"]}
     for source in stream.get("sources", []):
