@@ -2,6 +2,7 @@
 The image of auth-callout: `make test-image`. No Docker is needed; the tree that the Dockerfile copies is made here, and entered by bubblewrap.
 
 folder  one that every user may pass through
+build   the two programs
 root    the tree (harness/rootfs.py)
 bom     its bill of materials
 bus     a nats-server, an identity provider by https, and auth-callout in the tree (stack.py)
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.bus import TOP
+from harness.bus import BUILD, TOP
 from harness.rootfs import Root
 from stack import Stack
 
@@ -28,9 +29,18 @@ def folder():
 
 
 @pytest.fixture(scope="session")
-def root(folder):
-    # not that of the last commit, beside which somebody may commit
-    return Root.make(folder / "rootfs", SOURCE_DATE_EPOCH="1750000000")
+def build(folder):
+    """The programs, kept as they are now: a build that runs beside the tests would change them between one tree and the next."""
+    for name in ("auth-callout", "eventbus"):
+        (folder / "build" / name).mkdir(parents=True)
+        shutil.copy2(BUILD / name / name, folder / "build" / name / name)
+    return folder / "build"
+
+
+@pytest.fixture(scope="session")
+def root(folder, build):
+    # the time is not that of the last commit, beside which somebody may commit
+    return Root.make(folder / "rootfs", build, SOURCE_DATE_EPOCH="1750000000")
 
 
 @pytest.fixture(scope="session")

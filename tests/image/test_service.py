@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from harness import nkeys, secrets
-from harness.bus import BUILD, NATS_SERVER
+from harness.bus import NATS_SERVER
 from harness.natsio import Refused
 from harness.rootfs import EVENTBUS, UID, Container, give
 from harness.wait import until
@@ -116,7 +116,7 @@ def decides(bus, log, url):
     until(asked, lambda: f"a decision: {log()[-3000:]}", timeout=30)
 
 
-def test_it_loads_what_it_loads_outside(bus):
+def test_it_loads_what_it_loads_outside(bus, build):
     """The same service outside of the tree, having done the same: what it loaded there, by dlopen too, it loaded inside."""
     config = yaml.safe_load((bus.folder / "config/auth-callout.yaml").read_text().replace("/etc/auth-callout-keys", f"{bus.folder}/keys")
                             .replace("/etc/auth-callout/", f"{bus.folder}/config/").replace(NATS_NAME, ADDRESS))
@@ -126,7 +126,7 @@ def test_it_loads_what_it_loads_outside(bus):
     outside, log = bus.folder / "outside.yaml", bus.folder / "outside.log"
     outside.write_text(yaml.safe_dump(config))
     with log.open("wb") as out:
-        process = subprocess.Popen([BUILD / "auth-callout/auth-callout", "run", "--config", outside], stdout=out, stderr=out, env={})
+        process = subprocess.Popen([build / "auth-callout/auth-callout", "run", "--config", outside], stdout=out, stderr=out, env={})
     inner, url = another(bus, "inside")
     try:
         decides(bus, inner.text, url)

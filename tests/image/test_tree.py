@@ -113,10 +113,10 @@ def fingerprint(path):
     return found
 
 
-def test_the_same_input_gives_the_same_tree(root, folder, bom):
-    again = Root.make(folder / "again", SOURCE_DATE_EPOCH="1750000000")
+def test_the_same_input_gives_the_same_tree(root, folder, build):
+    again = Root.make(folder / "again", build, SOURCE_DATE_EPOCH="1750000000")
     assert fingerprint(again.path) == fingerprint(root.path) and again.files == root.files
-    dated = Root.make(folder / "dated", SOURCE_DATE_EPOCH="1700000000")
+    dated = Root.make(folder / "dated", build, SOURCE_DATE_EPOCH="1700000000")
     assert {entry[4] for entry in fingerprint(dated.path)} == {1700000000 * 10**9}
     boms = [subprocess.run([CALLOUT / "sbom.sh", path], capture_output=True, text=True, check=True).stdout for path in (root.path, again.path)]
     assert boms[0] == boms[1]
