@@ -209,6 +209,7 @@ def test_servers_of_all_sites_have_names_of_their_own():
             names = [e["name"] for e in env]
             assert len(names) == len(set(names)), "server-side apply refuses a name that is there twice"
             assert {e["name"]: e.get("value") for e in env}["EVENT_BUS_SERVER_NAME"] == f"{name}-$(POD_NAME)"
+            assert '"server_name": $EVENT_BUS_SERVER_NAME' in made.get("ConfigMap", f"{which}-config")["data"]["nats.conf"]
             assert names.index("POD_NAME") < names.index("EVENT_BUS_SERVER_NAME"), "or it would not be filled in"
         assert f'"name": "{name}"' in made.get("ConfigMap", "event-bus-config")["data"]["nats.conf"]
 
@@ -266,6 +267,7 @@ def test_the_supervisor_runs_eventbus_of_auth_callouts_image():
     assert pod["containers"][0]["image"] == "r.example:5000/bus/auth-callout:7"
     assert pod["containers"][0]["command"] == ["/usr/bin/eventbus"] and pod["containers"][0]["args"][:2] == ["streams", "watch"]
     assert "initContainers" not in pod
+    assert secrets_of({"spec": pod}) == {("nats-streams", "seed")}
     image = render(SITES["image"]).get("Deployment", "event-bus-streams-watch")["spec"]["template"]["spec"]
     assert image["containers"][0]["image"] == "r.example/eb@sha256:" + "0" * 64 and image["imagePullSecrets"] == [{"name": "p"}]
     alone = render(SITES["no controller"])
@@ -277,7 +279,8 @@ def test_nack_keeps_the_streams_with_a_login_of_its_own():
     made = render(CSC)
     pod = made.get("Deployment", "event-bus-nack")["spec"]["template"]
     command = pod["spec"]["containers"][0]["command"]
-    assert {"-s=nats://event-bus:4222", "--nkey=/etc/jsc-nkey/nack-user.nk", "--control-loop", "--namespace=event-bus"} <= set(command)
+    assert {"-s=nats://event-bus:4222", "--nkey=/etc/jsc-nkey/nack-user.nk", "--control-loop", "--namespace=event-bus",
+            "--cache-dir=/tmp/nack"} <= set(command)
     assert len(made.of("Stream")) == 4 and all(s["spec"]["preventDelete"] is True for s in made.of("Stream"))
     assert "controlLoop" in refused(deep(CSC, {"nack": {"jetstream": {"controlLoop": False}}}))
     monitor = render(SITES["monitoring"]).get("PodMonitor", "event-bus-nack")
