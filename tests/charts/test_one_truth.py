@@ -143,6 +143,8 @@ def of_nack(spec):
         if key in stream:
             number, unit = re.fullmatch(r"(\d+)(ns|s)", stream[key]).groups()
             stream[key] = int(number) * {"ns": 1, "s": 10**9}[unit]
+    if not stream.get("max_age"):  # none; left out, NACK would make it a year
+        assert stream.pop("max_age") == 0
     if stream["max_age"] == 0:  # always written: NACK takes silence for a year
         del stream["max_age"]
     if "republish" in stream:

@@ -11,7 +11,7 @@ What else there is to an entry is in _policy.tpl.
     {{- $entries := index $s.permissions $section -}}
     {{- if kindIs "map" $entries -}}
       {{- range $name, $entry := $entries -}}
-        {{- $path := printf "auth.permissions.%s.%s" $section (include "eventbus.plain" $name) -}}
+        {{- $path := include "eventbus.path" (list (printf "auth.permissions.%s" $section) (include "eventbus.plain" $name)) -}}
         {{- include "eventbus.check.entry" (list $r $s $entry $path $section) -}}
         {{- if and (eq $section "nkey") (hasPrefix "nats-" $name) -}}
           {{- include "eventbus.report" (list $r "errors" $path

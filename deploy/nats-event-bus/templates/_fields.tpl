@@ -203,11 +203,12 @@ handshakeFirst: TLS comes before the server's first line, since a gateway before
     {{- range $one := regexFindAll $part $text -1 -}}
       {{- $unit := index $units (regexFind "[a-zµ]+$" $one) -}}
       {{- $number := regexFind "^[0-9.]+" $one -}}
-      {{- if gt (len (regexFind "[1-9][0-9]*" (regexFind "^[0-9]*" $number))) 9 -}}{{- /* hundreds of years: no sum of it would fit */ -}}
-        {{- $ns = add $ns 4000000000000000000 -}}
-      {{- else -}}
-        {{- $ns = add $ns (floor (mulf (float64 (trimSuffix "." $number)) $unit) | int64) -}}
+      {{- $part := mulf (float64 (trimSuffix "." $number)) $unit -}}
+      {{- if gt (addf $ns $part) 9.2e18 -}}{{- /* more than 64 bits hold */ -}}
+        {{- $ns = "" -}}
+        {{- break -}}
       {{- end -}}
+      {{- $ns = add $ns (floor $part | int64) -}}
     {{- end -}}
     {{- $ns -}}
   {{- end -}}

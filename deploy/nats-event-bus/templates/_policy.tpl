@@ -53,21 +53,22 @@ share. Entries are taken in the order of their names, since Helm knows no other.
   {{- if not (kindIs "map" $entry) -}}
     {{- include "eventbus.report" (list $r "errors" $path "no mapping with the fields of an entry" "write a mapping: { account: …, … }") -}}
   {{- else -}}
+    {{- $errors := len $r.errors -}}
     {{- include "eventbus.policy.keys" (list $r $section $entry $path) -}}
     {{- include "eventbus.policy.name" (list $r $name $path) -}}
     {{- $d := include "eventbus.policy.kinds" (list $r $section $entry $path) | fromJson -}}
     {{- include "eventbus.policy.account" (list $r $section $entry $path $d) -}}
     {{- $identity := include "eventbus.policy.identity" (list $r $section $entry $path) -}}
     {{- if $identity -}}
-      {{- with index $seen.identities $identity -}}
-        {{- include "eventbus.report" (list $r "errors" $path (printf "entry `%s` has the same identity" .)
+      {{- if hasKey $seen.identities $identity -}}
+        {{- include "eventbus.report" (list $r "errors" $path (printf "entry `%s` has the same identity" (get $seen.identities $identity))
             "keep one of them, with the permissions of both") -}}
       {{- else -}}
         {{- $_ := set $seen.identities $identity $name -}}
       {{- end -}}
     {{- end -}}
     {{- include "eventbus.policy.clientId" (list $r $section $name $entry $path $d $seen) -}}
-    {{- include "eventbus.policy.rules" (list $r $entry $path $d) -}}
+    {{- include "eventbus.policy.rules" (list $r $entry $path $d $errors) -}}
   {{- end -}}
 {{- end -}}
 

@@ -3,7 +3,7 @@ The permissions of an entry (lib/policy/subjects.c, grants.c): what is written w
 of how nats-server reads it.
 */}}
 
-{{/* (list READING ENTRY PATH KINDS) */}}
+{{/* (list READING ENTRY PATH KINDS ERRORS): ERRORS is how many there were before the entry. */}}
 {{- define "eventbus.policy.rules" -}}
   {{- $r := index . 0 -}}
   {{- $entry := index . 1 -}}
@@ -13,7 +13,6 @@ of how nats-server reads it.
     {{- $given := $entry.permissions -}}
     {{- /* of each side, the texts of its list in their places */ -}}
     {{- $rules := dict "pub.allow" list "pub.deny" list "sub.allow" list "sub.deny" list -}}
-    {{- $errors := len $r.errors -}}
     {{- if kindIs "invalid" $given -}}
       {{- include "eventbus.report" (list $r "errors" $path "no value"
           "write {} to grant nothing, or leave the key out for the account's own subjects") -}}
@@ -44,7 +43,7 @@ of how nats-server reads it.
       {{- if has "mqtt" $d.connections -}}{{- include "eventbus.policy.delivery" (list $r (index $rules "sub.deny") $path) -}}{{- end -}}
     {{- end -}}
     {{- /* what only a good entry is judged by */ -}}
-    {{- if and (eq $errors (len $r.errors)) (not $d.internal) -}}
+    {{- if and (eq (index . 4) (len $r.errors)) (not $d.internal) -}}
       {{- range $side := list "pub" "sub" -}}
         {{- include "eventbus.policy.beside" (list $r $rules $path $side $d) -}}
       {{- end -}}

@@ -112,16 +112,14 @@ common. So only .Values.global, .Release and .Capabilities are used.
   {{- end -}}
   {{- include "eventbus.read.refuse" (list $r $bus "cpcIds" "only the CSC's document lists the ids of the CPCs"
       "write clusterId: for this one, or clusterType: csc") -}}
-  {{- if include "eventbus.blank" $bus.cscEndpoint -}}
+  {{- $urls := include "eventbus.check.text" (list $r $bus "" "cscEndpoint") -}}
+  {{- if $urls -}}
+    {{- $_ := set $s "endpoint" (splitList "," $urls) -}}
+  {{- else if include "eventbus.blank" $bus.cscEndpoint -}}
     {{- include "eventbus.report" (list $r "errors" "cscEndpoint" "a CPC needs the address of the CSC's leaf listener"
         "write cscEndpoint: nats://HOST:7422") -}}
-  {{- else -}}
-    {{- $urls := include "eventbus.check.text" (list $r $bus "" "cscEndpoint") -}}
-    {{- if $urls -}}
-      {{- $_ := set $s "endpoint" (splitList "," $urls) -}}
-    {{- end -}}
-    {{- range $url := $s.endpoint -}}{{- include "eventbus.check.url" (list $r "cscEndpoint" $url) -}}{{- end -}}
   {{- end -}}
+  {{- range $url := $s.endpoint -}}{{- include "eventbus.check.url" (list $r "cscEndpoint" $url) -}}{{- end -}}
   {{- $_ := set $s "account" "CPC" -}}
   {{- $_ := set $s "name" (printf "cpc-%s" $s.id) -}}
   {{- $_ := set $s "domain" (printf "CPC-%s" $s.id) -}}
@@ -260,7 +258,7 @@ decimal ids have their own, the others one by the first 32 bits of their SHA-256
 {{- define "eventbus.read.extras" -}}
   {{- $r := index . 0 -}}
   {{- $bus := index . 1 -}}
-  {{- $byLower := dict -}}
+  {{- $byLower := dict -}}{{- /* accounts by their names in small letters, in a list each */ -}}
   {{- if include "eventbus.given" (list $r $bus "" "extraAccounts" "map") -}}
     {{- if gt (len $bus.extraAccounts) 64 -}}
       {{- include "eventbus.report" (list $r "errors" "extraAccounts" (printf "%d extra accounts" (len $bus.extraAccounts)) "write 64 at most") -}}
@@ -271,11 +269,11 @@ decimal ids have their own, the others one by the first 32 bits of their SHA-256
     {{- end -}}
   {{- end -}}
   {{- $extras := list -}}
-  {{- range $lower := keys $byLower | sortAlpha -}}{{- $extras = append $extras (index $byLower $lower) -}}{{- end -}}
+  {{- range $lower := keys $byLower | sortAlpha -}}{{- $extras = concat $extras (index $byLower $lower) -}}{{- end -}}
   {{- $_ := set (index . 2) "extras" $extras -}}
 {{- end -}}
 
-{{/* (list READING NAME VALUE TO): puts the account into TO, under its name in small letters. */}}
+{{/* (list READING NAME VALUE TO): adds the account to the list in TO that is under its name in small letters. */}}
 {{- define "eventbus.read.extra" -}}
   {{- $r := index . 0 -}}
   {{- $name := index . 1 -}}
@@ -301,11 +299,12 @@ decimal ids have their own, the others one by the first 32 bits of their SHA-256
   {{- include "eventbus.check.bool" (list $r $value $path "enabled" $account) -}}
   {{- include "eventbus.check.bool" (list $r $value $path "jetstream" $account) -}}
   {{- if not $fault -}}
-    {{- with index $to $lower -}}
-      {{- include "eventbus.report" (list $r "errors" $path (printf
-          "`%s` and `%s` differ in capitals only, and so not in the names of their secrets" $name .name) "name one of them otherwise") -}}
+    {{- $same := get $to $lower | default list -}}
+    {{- if $same -}}
+      {{- $text := printf "`%s` and `%s` differ in capitals only, and so not in the names of their secrets" $name (last $same).name -}}
+      {{- include "eventbus.report" (list $r "errors" $path $text "name one of them otherwise") -}}
     {{- end -}}
-    {{- $_ := set $to $lower $account -}}
+    {{- $_ := set $to $lower (append $same $account) -}}
   {{- end -}}
 {{- end -}}
 
@@ -380,7 +379,7 @@ decimal ids have their own, the others one by the first 32 bits of their SHA-256
   {{- end -}}
   {{- if and (eq $s.type "cpc") $client -}}
     {{- range $url := $s.endpoint -}}
-      {{- if not (hasPrefix "tls://" $url) -}}
+      {{- if and $url (not (hasPrefix "tls://" $url)) -}}
         {{- include "eventbus.report" (list $r "warnings" "cscEndpoint"
             "nats:// leaves it open whether the link is encrypted, and cpcLeafClientTLS is given" "write tls://") -}}
         {{- break -}}

@@ -84,7 +84,7 @@ without it the server may begin at the time of its own last one, and skip what w
   {{- with .first_seq -}}{{- $_ := set $spec "firstSequence" (int64 .) -}}{{- end -}}
   {{- /* NACK asks pedantically: a window that is longer than the age is refused, so both are written */ -}}
   {{- /* and without an age NACK makes it a year, whatever its definition says: none is written, too */ -}}
-{{- $_ := set $spec "maxAge" (include "eventbus.streams.time" (.max_age | default 0)) -}}
+  {{- $_ := set $spec "maxAge" (include "eventbus.streams.time" (.max_age | default 0)) -}}
   {{- with .duplicate_window -}}{{- $_ := set $spec "duplicateWindow" (include "eventbus.streams.time" .) -}}{{- end -}}
   {{- with .republish -}}{{- $_ := set $spec "republish" (dict "source" .src "destination" .dest) -}}{{- end -}}
   {{- $sources := list -}}
