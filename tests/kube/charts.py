@@ -86,10 +86,8 @@ class Release:
 
     def helm(self, version, verb, *options):
         """What Helm says beside its output. Warnings of the API server are there, so it has to be none."""
-        chart = () if verb in ("uninstall", "get") else (helm.assembled(), *helm._files(self.values))
-        rest = options if verb != "get" else ()
-        name = (verb, RELEASE) if verb != "get" else (verb, *options, RELEASE)
-        out = helm.run(version, *name, *chart, "-n", self.namespace, "--kubeconfig", self.cluster.kubeconfig(), *rest)
+        name = (verb, *options, RELEASE) if verb == "get" else (verb, RELEASE, *options, helm.assembled(), *helm._files(self.values))
+        out = helm.run(version, *name, "-n", self.namespace, "--kubeconfig", self.cluster.kubeconfig())
         assert not helm.TOLD[0].strip(), helm.TOLD[0]
         return out
 
@@ -137,7 +135,7 @@ class Site:
     # --- pods --------------------------------------------------------------------------------------------------------
     def pod(self, which):
         kinds = {"main": ("statefulsets", "event-bus", NATS_SERVER), "mtls": ("statefulsets", "event-bus-mtls", NATS_SERVER),
-                 "callout": ("deployments", "event-bus-auth-callout", AUTH_CALLOUT), "watch": ("deployments", "event-bus-streams-watch", EVENTBUS),
+                 "callout": ("deployments", "event-bus-auth-callout", AUTH_CALLOUT.split()[-1]), "watch": ("deployments", "event-bus-streams-watch", EVENTBUS.split()[-1]),
                  "nack": ("deployments", "event-bus-nack", NACK, self.network)}
         if which not in self.pods:
             self.pods[which] = self.node.pod(*kinds[which])

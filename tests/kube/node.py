@@ -34,6 +34,14 @@ class Node:
         # what Kubernetes' controllers make in every namespace, for pods that talk to the API
         self.apply({"kind": "ConfigMap", "apiVersion": "v1", "metadata": {"name": "kube-root-ca.crt"}, "data": {"ca.crt": cluster.ca.read_text()}})
 
+    def program(self, path):
+        """A copy, which the pods' users can reach and no build replaces under way."""
+        copy = self.folder.parent / Path(path).name
+        if not copy.exists():
+            shutil.copy(path, copy)
+            copy.chmod(0o755)
+        return copy
+
     def apply(self, *objects):
         text = "---\n".join(json.dumps(o) for o in objects)
         return self.cluster.kubectl("apply", "-n", self.namespace, "-f", "-", input=text)
@@ -90,7 +98,7 @@ class Pod:
     """One pod's main container. Its files are written anew at each start, its persistent volumes stay."""
 
     def __init__(self, node, plural, workload, program, network):
-        self.node, self.plural, self.program, self.network = node, plural, str(program), network
+        self.node, self.plural, self.program, self.network = node, plural, node.program(program), network
         self.name = workload["metadata"]["name"]
         self.folder = node.folder / self.name
         self.folder.mkdir(exist_ok=True)
