@@ -34,8 +34,7 @@ SITES = {
     "leaf TLS": deep(CSC, bus(cscLeafServerTLS=LEAF)),
     "leaf TLS of a cpc": deep(CPC, bus(cscEndpoint="tls://csc.example:7422", cpcLeafClientTLS={**LEAF, "handshakeFirst": True})),
     "monitoring": deep(CSC, bus(monitoring={"serviceMonitors": {"enabled": True, "labels": {"release": "prom"}},
-                                            "prometheusRules": {"enabled": True}, "dashboards": {"enabled": True}}),
-                       {"auth-callout": {"serviceMonitor": {"enabled": True}}}),
+                                            "prometheusRules": {"enabled": True}, "dashboards": {"enabled": True}})),
     "no controller": deep(CSC, bus(nack={"enabled": False})),
     "no supervisor": deep(CSC, bus(streamsWatch={"enabled": False})),
     "no surveyor": deep(CSC, bus(surveyor={"enabled": False})),
@@ -288,6 +287,19 @@ def test_nack_keeps_the_streams_with_a_login_of_its_own():
     survey = render(SITES["monitoring"]).get("ServiceMonitor", "event-bus-surveyor")
     assert survey["spec"]["selector"]["matchLabels"].items() <= made.get("Service", "event-bus-surveyor")["metadata"]["labels"].items()
     assert survey["metadata"]["labels"]["release"] == "prom" and render(CSC).of("ServiceMonitor") == []
+
+
+def test_monitors_find_their_targets_and_say_of_which_site():
+    for site, name in ((CSC, "csc"), (CPC, "cpc-1")):
+        made = render(deep(site, bus(monitoring={"serviceMonitors": {"enabled": True}})))
+        assert made.names("ServiceMonitor") == ["event-bus-auth-callout", "event-bus-surveyor"] and made.names("PodMonitor") == ["event-bus-nack"]
+        for monitor in made.of("ServiceMonitor"):
+            chosen = [s for s in made.of("Service") if monitor["spec"]["selector"]["matchLabels"].items() <= s["metadata"]["labels"].items()]
+            endpoint, = monitor["spec"]["endpoints"]
+            assert len(chosen) == 1 and endpoint["port"] in [p["name"] for p in chosen[0]["spec"]["ports"]], monitor["metadata"]["name"]
+        for monitor in made.of("ServiceMonitor") + made.of("PodMonitor"):
+            endpoint, = monitor["spec"].get("endpoints") or monitor["spec"]["podMetricsEndpoints"]
+            assert {"targetLabel": "site", "replacement": name} in endpoint["relabelings"]
 
 
 def test_only_servers_of_the_cluster_reach_its_port():
