@@ -41,8 +41,13 @@ site_up() { # site mqtt-port nats-port
 }
 site_up csc 1883 4222
 site_up cpc-1 2883 5222
+# The sites find each other and their streams within seconds: the test is asked until it passes, for two minutes.
 for site in csc cpc-1; do
-    helm --kube-context "kind-event-bus-$site" test "$RELEASE" -n "$NAMESPACE" --logs
+    since=$SECONDS
+    until helm --kube-context "kind-event-bus-$site" test "$RELEASE" -n "$NAMESPACE" --logs; do
+        [ $((SECONDS - since)) -lt 120 ] || die "site $site is not as it should be, see above"
+        sleep 5
+    done
 done
 cat <<'END'
 Both sites are up. A sensor at the CPC, seen at the CSC:
