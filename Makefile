@@ -4,7 +4,7 @@
 #   make test ARGS='-k expired'   only some integration tests
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test setup-surveyor build up status logs down test test-long test-kube test-keycloak test-examples test-monitoring bench check fmt fuzz clean
+.PHONY: help setup setup-test setup-surveyor build up status logs down test test-long test-kube test-charts test-image test-keycloak test-examples test-monitoring bench check fmt fuzz clean
 
 BUILD ?= build
 SITES ?= csc cpc-1 cpc-2
@@ -50,7 +50,15 @@ test-long: setup-test build ## the long ones: sanitizers, a million callouts, fa
 
 test-kube: setup-test build ## Kubernetes tokens with a real kube-apiserver, built once (about 10 minutes)
 	@scripts/setup-kube.sh
+	@scripts/setup-helm.sh
 	@scripts/test-kube.sh
+
+test-charts: setup-test build ## the charts with Helm 3 and 4, built once (about 5 minutes)
+	@scripts/setup-helm.sh
+	@scripts/test-charts.sh
+
+test-image: setup-test build ## the image's root file system, and the service in it (bubblewrap, no Docker)
+	@scripts/test-image.sh
 
 test-keycloak: setup-test build ## tokens of a real Keycloak (Java, fetched by Maven)
 	@scripts/test-keycloak.sh

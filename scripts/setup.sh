@@ -14,7 +14,7 @@ readonly NATS_H1='h1:yLsgt2kslgymvxvjFq1WGWck5hkat2YYfbXvQ145tzU='
 readonly RUN_PACKAGES=(gcc libc6-dev make meson ninja-build pkg-config ca-certificates curl openssl jq mosquitto-clients
     libnats-dev libsodium-dev libjansson-dev libyaml-dev libmicrohttpd-dev libssl-dev libcurl4-openssl-dev
     libseccomp-dev libcmocka-dev)
-readonly TEST_PACKAGES=(clang llvm libmosquitto-dev python3 python3-venv shellcheck)
+readonly TEST_PACKAGES=(bubblewrap clang llvm libmosquitto-dev python3 python3-venv shellcheck)
 
 cd "$(dirname "$0")/.."
 readonly DEPS=$PWD/.deps

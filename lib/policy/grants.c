@@ -9,7 +9,7 @@ static void report_conflict(void *ctx, enum eb_side side, size_t wildcard, size_
     const struct eb_draft *d = &l->draft;
     const struct eb_rules *allow = &d->rules[side];
     char at[64], qr[100], qw[100], qd[100], mend[300];
-    (void)snprintf(at, sizeof at, "%s[%zu]", eb_side_path[side], rule);
+    (void)snprintf(at, sizeof at, "%s[%zu]", eb_side_path[side], allow->v[rule].place);
     eb_quote(qw, eb_draft_rule(d, &allow->v[wildcard]));
     eb_quote(qd, deny);
     (void)snprintf(mend, sizeof mend, "list the subjects instead of %s, or grant the whole of %s", qw, qd);

@@ -51,7 +51,6 @@ static bool read_mapping(struct eb_load *l, const struct eb_doc_event *first, co
 }
 
 static bool add_rule(struct eb_load *l, const struct eb_doc_event *ev, size_t i, unsigned side) {
-    (void)i;
     struct eb_draft *d = &l->draft;
     struct eb_rules *r = &d->rules[side];
     if (r->n == r->cap) {
@@ -62,8 +61,8 @@ static bool add_rule(struct eb_load *l, const struct eb_doc_event *ev, size_t i,
         r->v = v;
         r->cap = cap;
     }
-    r->v[r->n++] =
-        (struct eb_rule){.off = d->text.n, .n = ev->text.n, .line = ev->line, .subject_n = ev->text.n};
+    r->v[r->n++] = (struct eb_rule){
+        .off = d->text.n, .n = ev->text.n, .line = ev->line, .place = i, .subject_n = ev->text.n};
     eb_buf_str(&d->text, ev->text);
     return eb_buf_ok(&d->text) || eb_load_nomem(l);
 }
@@ -177,7 +176,7 @@ static void check_rule(struct eb_load *l, enum eb_side side, size_t i) {
         r->subject_n = subject.n;
         return;
     }
-    (void)snprintf(at, sizeof at, "%s[%zu]", eb_side_path[side], i);
+    (void)snprintf(at, sizeof at, "%s[%zu]", eb_side_path[side], r->place);
     if (pub_queue)
         eb_load_report(l, EB_ERROR, r->line, at, "write the subject only",
                        "%s has a blank: only a subscription can name a queue group", eb_quote(quoted, whole));
@@ -206,7 +205,7 @@ static void check_covered(struct eb_load *l, enum eb_side side) {
             if (deny->v[j].subject_n != deny->v[j].n || !eb_subject_covers(b, a))
                 continue;
             char at[64], qa[100], qb[100];
-            (void)snprintf(at, sizeof at, "%s[%zu]", eb_side_path[side], i);
+            (void)snprintf(at, sizeof at, "%s[%zu]", eb_side_path[side], allow->v[i].place);
             eb_load_report(l, EB_WARNING, allow->v[i].line, at, "leave out one of them",
                            "%s has no effect: %s is denied, and deny wins", eb_quote(qa, a), eb_quote(qb, b));
             break;
@@ -226,7 +225,7 @@ static void check_mqtt_deny(struct eb_load *l) {
             !(eb_subject_overlap(s, EB_STR("$MQTT.sub.*")) ||
               eb_subject_overlap(s, EB_STR("$MQTT.deliver.pubrel.*"))))
             continue;
-        (void)snprintf(at, sizeof at, "%s[%zu]", eb_side_path[EB_SUB_DENY], i);
+        (void)snprintf(at, sizeof at, "%s[%zu]", eb_side_path[EB_SUB_DENY], deny->v[i].place);
         eb_load_report(l, EB_ERROR, deny->v[i].line, at,
                        "begin it with a name, or leave mqtt out of connections",
                        "%s would also deny an MQTT client its own delivery ($MQTT.>)", eb_quote(quoted, s));

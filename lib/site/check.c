@@ -351,8 +351,10 @@ static void read_auth(struct eb_reading *r, const struct eb_node *bus, struct eb
 static void read_tls(struct eb_reading *r, const struct eb_node *bus, struct eb_site_own *own) {
     struct eb_site *s = &own->site;
     bool csc = s->type == EB_SITE_CSC;
-    bool server = eb_check_tls(r, bus, "", "cscLeafServerTLS", true, &own->mem, &s->leaf_server_tls);
-    bool client = eb_check_tls(r, bus, "", "cpcLeafClientTLS", false, &own->mem, &s->leaf_client_tls);
+    bool server =
+        eb_check_tls(r, bus, "", "cscLeafServerTLS", EB_TLS_LEAF_LISTENER, &own->mem, &s->leaf_server_tls);
+    bool client =
+        eb_check_tls(r, bus, "", "cpcLeafClientTLS", EB_TLS_LEAF_REMOTE, &own->mem, &s->leaf_client_tls);
     if (csc ? client : server)
         eb_reading_report(r, EB_WARNING,
                           eb_node_get(bus, csc ? "cpcLeafClientTLS" : "cscLeafServerTLS")->line,
@@ -370,8 +372,11 @@ static void read_tls(struct eb_reading *r, const struct eb_node *bus, struct eb_
 
 void eb_site_read(struct eb_reading *r, const struct eb_node *bus, struct eb_site_own *own) {
     static const char *const known[] = {
-        "clusterType",   "clusterId",   "cscEndpoint",      "cpcIds",           "crossLayer", "mtls",
-        "extraAccounts", "mqttStreams", "cscLeafServerTLS", "cpcLeafClientTLS", "auth",       "gateway"};
+        "clusterType", "clusterId", "cscEndpoint", "cpcIds", "crossLayer", "mtls", "extraAccounts",
+        "mqttStreams", "cscLeafServerTLS", "cpcLeafClientTLS", "auth", "gateway",
+        /* the charts' own, see chart.c */
+        "production", "servers", "keysRevision", "secrets", "image", "callout", "nack", "streamsWatch",
+        "surveyor", "tests", "networkPolicy", "monitoring"};
     static const char *const mtls_known[] = {"enabled"};
     struct eb_site *s = &own->site;
     s->file = eb_mem_str(&own->mem, eb_str(eb_doc_name(r->doc) ? eb_doc_name(r->doc) : ""));
@@ -391,6 +396,7 @@ void eb_site_read(struct eb_reading *r, const struct eb_node *bus, struct eb_sit
     read_streams(r, bus, s);
     if (typed)
         read_tls(r, bus, own);
+    eb_site_check_chart(r, bus, s);
     read_auth(r, bus, s);
     const struct eb_node *gateway = eb_check_get(r, bus, "", "gateway", EB_DOC_MAP);
     s->gateway = gateway ? eb_node_json(gateway) : NULL;

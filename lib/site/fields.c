@@ -100,16 +100,18 @@ const struct eb_node *eb_check_text(struct eb_reading *r, const struct eb_node *
 }
 
 bool eb_check_tls(struct eb_reading *r, const struct eb_node *map, const char *path, const char *key,
-                  bool server, struct eb_mem *mem, struct eb_site_tls *to) {
-    static const char *const known[] = {"ca", "cert", "key"};
+                  enum eb_tls_of of, struct eb_mem *mem, struct eb_site_tls *to) {
+    static const char *const known[] = {"ca", "cert", "key", "handshakeFirst"};
     char at[EB_PATH_MAX], file[EB_PATH_MAX];
     const struct eb_node *tls = eb_check_get(r, map, path, key, EB_DOC_MAP);
     if (!tls || tls->n == 0)
         return false;
     (void)eb_path(at, path, key);
-    eb_check_keys(r, tls, at, known, EB_COUNT_OF(known));
+    eb_check_keys(r, tls, at, known, EB_COUNT_OF(known) - (of == EB_TLS_MQTT_LISTENER));
+    if (of != EB_TLS_MQTT_LISTENER)
+        eb_check_bool(r, tls, at, "handshakeFirst", &to->handshake_first);
     struct eb_str *const parts[] = {&to->ca, &to->cert, &to->key};
-    for (size_t i = 0; i < EB_COUNT_OF(known); i++) {
+    for (size_t i = 0; i < EB_COUNT_OF(parts); i++) {
         const struct eb_node *n = eb_check_text(r, tls, at, known[i], mem, parts[i]);
         if (n && n->text.p[0] != '/')
             eb_reading_report(r, EB_ERROR, n->line, eb_path(file, at, known[i]),
@@ -119,7 +121,7 @@ bool eb_check_tls(struct eb_reading *r, const struct eb_node *map, const char *p
     if (!to->cert.p != !to->key.p)
         eb_reading_report(r, EB_ERROR, tls->line, at, to->cert.p ? "write key: too" : "write cert: too",
                           "a certificate and its key come together");
-    else if (server && !to->cert.p)
+    else if (of != EB_TLS_LEAF_REMOTE && !to->cert.p)
         eb_reading_report(r, EB_ERROR, tls->line, at, "write cert: and key:, or leave the whole block out",
                           "a server needs a certificate of its own");
     return true;

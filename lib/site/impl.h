@@ -18,6 +18,8 @@ void eb_site_check_overlap(struct eb_reading *r, const struct eb_site *s);
 /* What entries of the permissions must have to do with the site: accounts, and MQTT in them. */
 void eb_site_check_permissions(struct eb_reading *r, const struct eb_node *permissions,
                                const struct eb_site *s);
+/* What the charts have beside the site: nothing is read from it, but what is wrong is told. */
+void eb_site_check_chart(struct eb_reading *r, const struct eb_node *bus, const struct eb_site *s);
 /* "cscExports[2]" */
 const char *eb_site_item(char to[64], enum eb_site_list l, size_t i);
 /* [a-z0-9]+, at most EB_SITE_ID_MAX bytes. */

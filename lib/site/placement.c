@@ -172,7 +172,7 @@ static void read_mtls(struct eb_reading *r, const struct eb_node *root, struct o
     read_port(r, map, "mtls.ports", "nats", &p->mtls_nats);
     read_port(r, map, "mtls.ports", "monitor", &p->mtls_monitor);
     read_main(r, mtls, own);
-    if (eb_check_tls(r, mtls, "mtls", "tls", true, &own->mem, &p->mtls_tls)) {
+    if (eb_check_tls(r, mtls, "mtls", "tls", EB_TLS_MQTT_LISTENER, &own->mem, &p->mtls_tls)) {
         const struct eb_node *tls = eb_node_get(mtls, "tls");
         if (!p->mtls_tls.ca.p)
             eb_reading_report(r, EB_ERROR, tls->line, "mtls.tls",
@@ -181,7 +181,7 @@ static void read_mtls(struct eb_reading *r, const struct eb_node *root, struct o
         return;
     }
     p->mtls_tls = (struct eb_site_tls){EB_STR("/etc/nats/mtls/ca.crt"), EB_STR("/etc/nats/mtls/tls.crt"),
-                                       EB_STR("/etc/nats/mtls/tls.key")};
+                                       EB_STR("/etc/nats/mtls/tls.key"), false};
 }
 
 /* Two listeners of one machine cannot share a port. */

@@ -36,7 +36,7 @@ void eb_render_server(struct eb_buf *to, const struct eb_placement *place, struc
 }
 
 bool eb_render_has_tls(const struct eb_site_tls *tls) {
-    return tls->ca.n || tls->cert.n || tls->key.n;
+    return tls->ca.n || tls->cert.n || tls->key.n || tls->handshake_first;
 }
 
 void eb_render_tls(struct eb_buf *to, const struct eb_site_tls *tls, bool verify, unsigned indent) {
@@ -59,6 +59,10 @@ void eb_render_tls(struct eb_buf *to, const struct eb_site_tls *tls, bool verify
     if (verify) {
         eb_render_indent(to, indent + 2);
         eb_buf_z(to, "verify: true\n");
+    }
+    if (tls->handshake_first) {
+        eb_render_indent(to, indent + 2);
+        eb_buf_z(to, "handshake_first: true\n");
     }
     eb_render_indent(to, indent + 2);
     eb_buf_z(to, "timeout: 30\n");

@@ -45,6 +45,8 @@ struct eb_site_extra {
 /* Paths of PEM files on the machine of the server; {NULL, 0} where not given. */
 struct eb_site_tls {
     struct eb_str ca, cert, key;
+    bool handshake_first; /* TLS before the server's first line: a gateway before it ends TLS, or picks by
+                             name */
 };
 
 struct eb_site {

@@ -77,9 +77,12 @@ void eb_check_int(struct eb_reading *r, const struct eb_node *map, const char *p
 const struct eb_node *eb_check_text(struct eb_reading *r, const struct eb_node *map, const char *path,
                                     const char *key, struct eb_mem *mem, struct eb_str *to);
 struct eb_site_tls;
-/* A block of ca, cert and key; true where any is given. Cert and key come together. */
+/* Whose block it is: a listener needs a certificate; MQTT begins with TLS anyway and has no handshakeFirst.
+ */
+enum eb_tls_of { EB_TLS_LEAF_LISTENER, EB_TLS_LEAF_REMOTE, EB_TLS_MQTT_LISTENER };
+/* A block of ca, cert, key and handshakeFirst; true where any is given. Cert and key come together. */
 bool eb_check_tls(struct eb_reading *r, const struct eb_node *map, const char *path, const char *key,
-                  bool server, struct eb_mem *mem, struct eb_site_tls *to);
+                  enum eb_tls_of of, struct eb_mem *mem, struct eb_site_tls *to);
 /* Checks `nats://host:port` or `tls://…`; a finding where it is none. */
 bool eb_check_url(struct eb_reading *r, size_t line, const char *path, struct eb_str url);
 /* "path.key"; to is given back. */

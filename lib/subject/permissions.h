@@ -23,7 +23,8 @@ enum eb_side { EB_PUB_ALLOW, EB_PUB_DENY, EB_SUB_ALLOW, EB_SUB_DENY, EB_SIDES };
 /* A checked subject, or a subject, a blank and a queue group. */
 struct eb_rule {
     size_t off, n;    /* in the text of all rules */
-    size_t line;      /* the caller's own */
+    size_t line;      /* the caller's own, as is the next */
+    size_t place;     /* in the document's list, where items that are no texts count too */
     size_t subject_n; /* bytes before the blank and queue group */
 };
 struct eb_rules {

@@ -1,0 +1,164 @@
+{{/*
+What only the chart can tell, since it is not in the site document: routes, tokens without keys to verify them, and the official charts'
+values that are fixed texts and yet must agree with the site. All of it together, after what `eventbus check` would say.
+*/}}
+{{- define "eventbus.check.chart" -}}
+{{- $site := include "eventbus.site" . | fromJson -}}
+{{- $bus := include "eventbus.bus" . | fromJson -}}
+{{- $r := include "eventbus.reading" "global.eventBus" | fromJson -}}
+{{- include "eventbus.check.routes" (list $r $site $bus) -}}
+{{- include "eventbus.check.link" (list $r $site $bus) -}}
+{{- include "eventbus.check.logins" (list $r $site $bus (index .Values "auth-callout")) -}}
+{{- include "eventbus.check.secrets" (list $r . $bus) -}}
+{{- $_ := set $r "base" "" -}}
+{{- include "eventbus.check.charts" (list $r . $bus $site) -}}
+{{- if $r.errors -}}
+{{- $lines := list -}}
+{{- range $finding := $r.errors -}}{{- $lines = append $lines (printf "error: %s" (include "eventbus.finding" $finding)) -}}{{- end -}}
+{{- fail (printf "the values are refused\n%s\n%d error%s" (join "\n" $lines) (len $r.errors) (ternary "" "s" (eq (len $r.errors) 1))) -}}
+{{- end -}}
+{{- end -}}
+
+{{/* (list READING SITE BUS CALLOUT): CALLOUT is the block auth-callout of the values. */}}
+{{- define "eventbus.check.logins" -}}
+{{- $r := index . 0 -}}
+{{- $site := index . 1 -}}
+{{- $bus := index . 2 -}}
+{{- if and $bus.production $site.permissions.noauth -}}
+{{- include "eventbus.report" (list $r "errors" "auth.permissions.noauth"
+    "anonymous clients, at a site in production (production: true)"
+    "leave noauth out") -}}
+{{- end -}}
+{{- if and $site.permissions.oauth2 (not (include "eventbus.hasKeys" (index . 3))) -}}
+{{- include "eventbus.report" (list $r "errors" "auth.permissions.oauth2"
+    "no issuer's keys are configured, so every token would be refused"
+    "write auth-callout.serviceConfig.jwks.url: https://…, the issuer's JWKS") -}}
+{{- end -}}
+{{- end -}}
+
+{{/* "true" where the block auth-callout tells the service of keys to verify tokens with, in any of its ways. */}}
+{{- define "eventbus.hasKeys" -}}
+{{- $config := .serviceConfig | default dict -}}
+{{- $jwks := $config.jwks | default dict -}}
+{{- $found := or (get $jwks "url") (get $jwks "path") -}}
+{{- range $config.issuers -}}{{- if or .url .path -}}{{- $found = true -}}{{- end -}}{{- end -}}
+{{- if $found -}}true
+{{- /* or by environment, or in what a Vault agent or a CSI driver writes, which nobody can see here */ -}}
+{{- else if or .hotConfig.secretName .extraEnvFrom 
+    (regexMatch "\\b(AUTH_CALLOUT_HOT_CONFIG|(AUTH_CALLOUT_)?JWKS_(URL|PATH))\\b" (toJson (list .extraEnv .extraArgs))) -}}true
+{{- end -}}
+{{- end -}}
+
+{{/* (list READING ROOT BUS): names below `secrets` that no part of the site asks for. */}}
+{{- define "eventbus.check.secrets" -}}
+{{- $r := index . 0 -}}
+{{- $need := include "eventbus.secretTable" (index . 1) | fromJson -}}
+{{- range $name, $override := (index . 2).secrets -}}
+{{- if hasKey $need $name -}}
+{{- range $key, $_ := (ternary $override dict (kindIs "map" $override)).keys -}}
+{{- if not (has $key (get $need $name)) -}}
+{{- include "eventbus.report" (list $r "errors" (printf "secrets.%s.keys.%s" $name $key)
+    "this Secret has no such key"
+    (include "eventbus.known" (list $key (get $need $name)))) -}}
+{{- end -}}
+{{- end -}}
+{{- else if regexMatch "^nats-mtls-|^auth-callout-mtls-ca$|^nats-(leaf|server)-tls$|^nats-xkey$" $name -}}
+{{- /* of a part that is switched off: left as it is, so that one file serves both */ -}}
+{{- else -}}
+{{- include "eventbus.report" (list $r "errors" (printf "secrets.%s" $name)
+    "this site has no such Secret"
+    (include "eventbus.known" (list $name (keys $need | sortAlpha)))) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* (list READING ROOT BUS SITE): values of the official charts that cannot be computed. */}}
+{{- define "eventbus.check.charts" -}}
+{{- $r := index . 0 -}}
+{{- $root := index . 1 -}}
+{{- $bus := index . 2 -}}
+{{- $site := index . 3 -}}
+{{- $values := $root.Values -}}
+{{- range $chart, $name := dict "nats" "event-bus" "nats-mtls" "event-bus-mtls" -}}
+{{- if and (ne (get $values $chart).fullnameOverride $name) (or (eq $chart "nats") $site.mtls) -}}
+{{- include "eventbus.report" (list $r "errors" (printf "%s.fullnameOverride" $chart)
+    "routes, links, auth-callout, NACK and Surveyor know the Service by its fixed name"
+    (printf "write %s" $name)) -}}
+{{- end -}}
+{{- if (get $values $chart).nameOverride -}}
+{{- include "eventbus.report" (list $r "errors" (printf "%s.nameOverride" $chart)
+    "the Services tell the two kinds of servers apart by it"
+    "leave it out") -}}
+{{- end -}}
+{{- end -}}
+{{- if dig "surveyor" "enabled" true $bus -}}
+{{- $count := include "eventbus.serverCount" $root | int -}}
+{{- $given := int $values.surveyor.config.expectedServers -}}
+{{- if and (ne $given $count) (ne $given -1) -}}
+{{- include "eventbus.report" (list $r "errors" "surveyor.config.expectedServers"
+    (printf "%d, and the site has %d servers%s" $given $count (ternary ", the mTLS server counted" "" $site.mtls))
+    (printf "write %d" $count)) -}}
+{{- end -}}
+{{- include "eventbus.check.agrees" (list $r $root "surveyor.config.nkey.secret" $values.surveyor.config.nkey.secret "nats-surveyor" "seed") -}}
+{{- end -}}
+{{- if dig "nack" "enabled" true $bus -}}
+{{- include "eventbus.check.agrees" (list $r $root "nack.jetstream.nats.nkey.secret"
+    $values.nack.jetstream.nats.nkey.secret "nats-nack-user" "nack-user.nk") -}}
+{{- if not $values.nack.jetstream.controlLoop -}}
+{{- include "eventbus.report" (list $r "errors" "nack.jetstream.controlLoop"
+    "false: nobody would bring a stream back to what it is to be"
+    "write true") -}}
+{{- end -}}
+{{- end -}}
+{{- $callout := index $values "auth-callout" -}}
+{{- if and (not $site.servers.xkey) $callout.keys.xkeySeeds -}}
+{{- include "eventbus.report" (list $r "errors" "auth-callout.keys.xkeySeeds"
+    "the servers do not seal (global.eventBus.servers.xkey: false)"
+    "write []") -}}
+{{- end -}}
+{{- range $option, $key := dict "nkeySeed" "nkey-seed" "issuerSeeds" "issuer-seed" "xkeySeeds" "xkey-seed" -}}
+{{- $want := include "eventbus.secretKey" (dict "root" $root "name" "auth-callout-keys" "key" $key) -}}
+{{- $given := get $callout.keys $option -}}
+{{- if and $callout.keys.secretName $given (not (has $want (ternary (list $given) $given (kindIs "string" $given)))) -}}
+{{- include "eventbus.report" (list $r "errors" (printf "auth-callout.keys.%s" $option)
+    (printf "%s, and global.eventBus.secrets says otherwise" (toJson $given))
+    (printf "write %s" (ternary $want (printf "[%s]" $want) (kindIs "string" $given)))) -}}
+{{- end -}}
+{{- end -}}
+{{- $key := include "eventbus.secretKey" (dict "root" $root "name" "auth-callout-mtls-ca" "key" "ca.crt") -}}
+{{- if and $site.mtls $callout.mtls.ca.secretName (ne $callout.mtls.ca.key $key) -}}
+{{- include "eventbus.report" (list $r "errors" "auth-callout.mtls.ca.key"
+    (printf "%s, and global.eventBus.secrets says otherwise" $callout.mtls.ca.key)
+    (printf "write %s" $key)) -}}
+{{- end -}}
+{{- $store := $values.nats.config.jetstream.fileStore -}}
+{{- $size := include "eventbus.quantity" (toString $store.pvc.size) -}}
+{{- if and $store.enabled $store.pvc.enabled $size -}}
+{{- if gt (int64 $site.servers.jetstream.maxFile) (int64 $size) -}}
+{{- include "eventbus.report" (list $r "errors" "global.eventBus.servers.jetstream.maxFile"
+    (printf "%d, and the volume has %s (nats.config.jetstream.fileStore.pvc.size)" (int64 $site.servers.jetstream.maxFile) $store.pvc.size)
+    "write less, or a larger volume before the first install: it cannot be changed later") -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* (list READING ROOT PATH SECRET NAME KEY): the chart takes a fixed text where `secrets` may name another. */}}
+{{- define "eventbus.check.agrees" -}}
+{{- $root := index . 1 -}}
+{{- $given := index . 3 -}}
+{{- $name := include "eventbus.secretName" (dict "root" $root "name" (index . 4)) -}}
+{{- $key := include "eventbus.secretKey" (dict "root" $root "name" (index . 4) "key" (index . 5)) -}}
+{{- if or (ne $given.name $name) (ne $given.key $key) -}}
+{{- include "eventbus.report" (list (index . 0) "errors" (index . 2)
+    (printf "{name: %s, key: %s}, and global.eventBus.secrets says otherwise" $given.name $given.key)
+    (printf "write {name: %s, key: %s}" $name $key)) -}}
+{{- end -}}
+{{- end -}}
+
+{{/* A quantity with a binary or decimal suffix, as bytes; "" for what is none. */}}
+{{- define "eventbus.quantity" -}}
+{{- $units := dict "" 1 "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776 "k" 1000 "M" 1000000 "G" 1000000000 "T" 1000000000000 -}}
+{{- if regexMatch "^[0-9]+([KMGT]i|[kMGT])?$" . -}}
+{{- mul (regexFind "^[0-9]+" . | int64) (get $units (regexFind "[a-zA-Z]*$" .)) -}}
+{{- end -}}
+{{- end -}}

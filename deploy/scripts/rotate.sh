@@ -1,0 +1,101 @@
+#!/usr/bin/env bash
+# Rotates keys of a site that runs in Kubernetes, without refusing anybody. nats-server reads keys from Secrets at its start only, and a
+# reload refuses a file whose callout has changed: so a rotation is a rolling restart, one server after the other, and this shows it.
+#
+#   rotate.sh -n NAMESPACE restart
+#       after Secrets were changed by whatever brings them: main servers, mTLS server, auth-callout, streams-watch, each waited for
+#   rotate.sh -n NAMESPACE --secrets DIR --site SITE issuer|xkey
+#       the key that signs users, or the one that seals callouts: makes a new one in DIR (the tree of `eventbus secrets generate`), has
+#       auth-callout take both, gives the new one to the servers, then takes the old one away
+#   rotate.sh -n NAMESPACE --secrets DIR --site SITE --continue OLD issuer|xkey
+#       the same, from where it was interrupted: OLD is the folder that it named
+#
+#   --timeout 10m   how long a rollout may take; EVENTBUS, KUBECTL: the programs, where they are not on the PATH
+# Names are those of the chart nats-event-bus and of the documented Secrets. No seed is printed, or given as an argument.
+set -euo pipefail
+
+usage() { sed -n '2,/^set -euo/{/^set -euo/d;s/^# \{0,1\}//;p}' "$0"; }
+die() { printf 'rotate: %s\n' "$*" >&2; exit 1; }
+say() { printf 'rotate: %s\n' "$*"; }
+kubectl=${KUBECTL:-kubectl} eventbus=${EVENTBUS:-eventbus}
+namespace='' secrets='' site='' old='' what='' timeout=10m
+while [ $# -gt 0 ]; do
+    case $1 in
+        -n | --namespace) namespace=${2:?} && shift 2 ;;
+        --secrets) secrets=${2:?} && shift 2 ;;
+        --site) site=${2:?} && shift 2 ;;
+        --continue) old=${2:?} && shift 2 ;;
+        --timeout) timeout=${2:?} && shift 2 ;;
+        -h | --help) usage && exit ;;
+        restart | issuer | xkey) what=$1 && shift ;;
+        *) echo "rotate: what is $1? See --help" >&2 && exit 2 ;;
+    esac
+done
+if [ -z "$namespace" ] || [ -z "$what" ]; then usage >&2 && exit 2; fi
+k() { "$kubectl" -n "$namespace" "$@"; }
+
+# --- restarts --------------------------------------------------------------------------------------------------------
+is_there() { [ -n "$(k get "$1" --ignore-not-found -o name)" ]; }
+roll() { # kind/name
+    is_there "$1" || return 0
+    say "$1: restarting, one pod after the other"
+    k rollout restart "$1"
+    k rollout status "$1" --timeout "$timeout" || die "$1 did not come back within $timeout; nothing further was touched"
+}
+servers() {
+    is_there statefulset/event-bus || die "no statefulset/event-bus in $namespace"
+    roll statefulset/event-bus
+    roll statefulset/event-bus-mtls
+}
+if [ "$what" = restart ]; then
+    servers
+    roll deployment/event-bus-auth-callout
+    roll deployment/event-bus-streams-watch
+    say "done"
+    exit
+fi
+
+# --- issuer, xkey ----------------------------------------------------------------------------------------------------
+if [ -z "$secrets" ] || [ -z "$site" ]; then echo "rotate: $what wants --secrets DIR and --site SITE" >&2 && exit 2; fi
+nkeys=$secrets/$site/nkeys
+[ -d "$nkeys" ] || die "no folder $nkeys"
+case $what in
+    issuer) name=nats-auth-signing copies=(auth-callout-keys/issuer-seed) ;;
+    xkey) name=nats-xkey copies=(auth-callout-keys/xkey-seed xkey.nk) ;;
+esac
+seed_key=${copies[0]##*/}
+
+# Sets one key of a Secret to what stands on standard input, which is where its value comes from: not from an argument.
+secret_set() { # secret key
+    local value
+    value=$(base64 | tr -d '\n')
+    printf '{"data":{"%s":"%s"}}' "$2" "$value" | k patch secret "$1" --type merge --patch-file /dev/stdin >/dev/null
+}
+lines() { local f; for f in "$@"; do cat "$f" && echo; done; }
+
+umask 077
+if [ -z "$old" ]; then
+    old=${secrets%/}.rotated/$site-$what-$(date -u +%Y%m%dT%H%M%SZ)
+    mkdir -p "$old"
+    say "1/5 a new key in $secrets; the old one in $old"
+    for f in "$name" "${copies[@]}"; do
+        mkdir -p "$old/$(dirname "$f")"
+        mv "$nkeys/$f" "$old/$f"
+    done
+    "$eventbus" secrets generate "$secrets" >/dev/null || die "no new key was made; move what is in $old back to $nkeys"
+else
+    say "1/5 made before; the old one in $old"
+fi
+[ -s "$old/${copies[0]}" ] || die "no $old/${copies[0]}: is that the folder that was named?"
+"$eventbus" secrets verify "$secrets" || die "$secrets is not good; mend it, and go on with --continue $old"
+trap '[ $? = 0 ] || echo "rotate: not done; go on with --continue $old" >&2' EXIT
+say "2/5 auth-callout takes the old and the new one"
+lines "$nkeys/${copies[0]}" "$old/${copies[0]}" | secret_set auth-callout-keys "$seed_key"
+roll deployment/event-bus-auth-callout
+say "3/5 the servers take the new one"
+secret_set "$name" pubkey <"$nkeys/$name/pubkey"
+servers
+say "4/5 auth-callout keeps the new one only"
+secret_set auth-callout-keys "$seed_key" <"$nkeys/${copies[0]}"
+roll deployment/event-bus-auth-callout
+say "5/5 done. Destroy $old; if another pipeline brings the Secrets, bring $secrets there before it writes the old ones again"
