@@ -165,6 +165,8 @@ def authentication():
                   [(f"sum by (site) (increase(auth_nats_link_lost_total{{{S}}}[1h]))", "{{site}}: lost"),
                    (f"sum by (site) (increase(auth_nats_link_rebuilt_total{{{S}}}[1h]))", "{{site}}: rebuilt")], "none", 8,
                   thresholds=steps((1, YELLOW))),
+            panel("timeseries", "MQTT open", "1 while MQTT logins are answered: the site's streams are known to be as specified.",
+                  [(f"auth_mqtt_gate_open{{{S}}}", "{{site}} {{instance}}")], "none", 8, thresholds=steps((None, RED), (1, GREEN))),
             panel("timeseries", "Resident memory", "Of each process.",
                   [(f"process_resident_memory_bytes{{{S}}} and auth_ready", "{{site}} {{instance}}")],
                   "bytes", 8, thresholds=steps((200e6, YELLOW))),
@@ -172,7 +174,7 @@ def authentication():
                   [(f"max by (site, instance) (auth_permissions_entries{{{S}}})", "{{site}} {{instance}}")], "none", 8),
             panel("timeseries", "Changes refused", "Documents and files of the hour before that were not taken; the old stayed in force.",
                   [(f"sum by (site) (increase(auth_{what}_reload_failures_total{{{S}}}[1h]))", f"{{{{site}}}}: {what}")
-                   for what in ("permissions", "config", "ca", "seed")], "none", 8, thresholds=steps((1, RED))),
+                   for what in ("permissions", "config", "ca", "seed", "mqtt_streams")], "none", 8, thresholds=steps((1, RED))),
             table("Ends", "When what auth-callout uses ends; the first of several certificates.",
                   f"(auth_credential_expires_timestamp_seconds{{{S}}} > 0) * 1000",
                   {"site": "Site", "instance": "Process", "credential": "What"}, "dateTimeAsIso", 8, "Ends at"),
