@@ -366,6 +366,9 @@ def refusals():
     yield "a key nobody asks for", deep(CSC, bus(secrets={"nats-xkey": {"keys": {"pub": "a"}}})), \
         "secrets.nats-xkey.keys.pub: this Secret has no such key"
     yield "seeds for unsealed callouts", deep(CSC, bus(servers={"xkey": False})), "auth-callout.keys.xkeySeeds: the servers do not seal"
+    yield "two monitors of one", deep(CSC, bus(monitoring={"serviceMonitors": {"enabled": True}}),
+                                      {"auth-callout": {"serviceMonitor": {"enabled": True}}}), \
+        "auth-callout.serviceMonitor.enabled: global.eventBus.monitoring.serviceMonitors has one for it already"
     yield "a Secret that Surveyor does not know of", deep(CSC, bus(secrets={"nats-surveyor": {"name": "s"}})), \
         "surveyor.config.nkey.secret: {name: nats-surveyor, key: seed}, and global.eventBus.secrets says otherwise; write {name: s, key: seed}"
 

@@ -116,6 +116,11 @@ values that are fixed texts and yet must agree with the site. All of it together
     "the servers do not seal (global.eventBus.servers.xkey: false)"
     "write []") -}}
 {{- end -}}
+{{- if and (dig "enabled" false ($callout.serviceMonitor | default dict)) (dig "monitoring" "serviceMonitors" "enabled" false $bus) -}}
+{{- include "eventbus.report" (list $r "errors" "auth-callout.serviceMonitor.enabled"
+    "global.eventBus.monitoring.serviceMonitors has one for it already, with the label `site` that rules and dashboards go by"
+    "leave it out") -}}
+{{- end -}}
 {{- range $option, $key := dict "nkeySeed" "nkey-seed" "issuerSeeds" "issuer-seed" "xkeySeeds" "xkey-seed" -}}
 {{- $want := include "eventbus.secretKey" (dict "root" $root "name" "auth-callout-keys" "key" $key) -}}
 {{- $given := get $callout.keys $option -}}
