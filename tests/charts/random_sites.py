@@ -3,7 +3,8 @@ Site documents made at random, most of them wrong in several places: what tables
 """
 import random
 
-TOKENS = ["a", "b", "c", "*", ">", "", "a*", "$JS", "$SYS", "$XL", "$MQTT", "_INBOX", "_R_", "cpc", "+", "#", "x/y", "é", "$KV", "sub", "${X}", "API"]
+TOKENS = ["a", "b", "c", "*", ">", "", "a*", "$JS", "$SYS", "$XL", "$MQTT", "_INBOX", "_R_", "cpc", "+", "#", "x/y", "é", "$KV", "sub", "${X}",
+          "API"]
 ODD = [True, False, 0, 1, -1, 1.5, "", "x", [], {}, ["a"], {"a": 1}, "é" * 60, "a\x01b", "y" * 2000, 12345678, "1", "true"]
 ACCOUNTS = ["CSC", "CPC", "SYS", "AUTH", "AUTHX", "A", "B", "Unused", "CSCC", "a", "C S", "${X}", "zzzzzz"]
 KEYS = ["UAAQQDYWDUSCWMRZIBDU4VK4MNVHC6D7Q2GZJG5CVGYLPPWFZTJ5UMAT", "UAQCOLRVHRBUUUKYL5TG25D3QKEZBF46UWWLHOWBZDH5NXPE5PZPSPTG",
@@ -43,7 +44,8 @@ class Maker:
     def rights(self):
         found = {side: self.one({k: self.subjects() for k in self.r.sample(["allow", "deny"], self.r.randint(0, 2))}) for side in ("pub", "sub")}
         if self.often(0.3):
-            found["resp"] = self.one(self.some(max=lambda: self.one(1, 0, "5", "x", 1000001), ttl=lambda: self.one("5s", 5, "0", "25h", ".5s", "-1s")))
+            found["resp"] = self.one(self.some(max=lambda: self.one(1, 0, "5", "x", 1000001),
+                                               ttl=lambda: self.one("5s", 5, "0", "25h", ".5s", "-1s")))
         return self.one(found | ({"pubs": 1} if self.often(0.05) else {}))
 
     def entry(self, section):
