@@ -47,6 +47,9 @@ def of_kind(kind):
     if kind.startswith("number "):
         low, high = map(int, re.findall(r"\d+", kind))
         return {"anyOf": [{"type": "integer", "minimum": low, "maximum": high}, {"const": "auto"}]}
+    if between := re.fullmatch(r"([\d.]+) to ([\d.]+)", kind):
+        low, high = map(float, between.groups())
+        return {"type": "number", "minimum": low, "maximum": high}
     one = {"type": "string", "minLength": 1}
     return {"text": one, "file": one, "true or false": {"type": "boolean"}, "duration": {"anyOf": [one, {"type": "integer", "minimum": 0}]},
             "list": {"anyOf": [one, {"type": "array", "items": one}]}, "files": {"anyOf": [one, {"type": "array", "items": one}]}}[kind]

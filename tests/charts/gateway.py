@@ -13,15 +13,21 @@ HELLO = 0x16  # the first byte of a TLS handshake
 
 
 class Gateway:
-    """Gateway((address, port), (address, port), certificate=(file, key)) ends TLS; without a certificate it passes TLS on."""
+    """
+    Gateway((address, port), (address, port), certificate=(file, key)) ends TLS; without a certificate it passes TLS on. clients: the CA (PEM)
+    of client certificates, whose serial numbers are in `serials`.
+    """
 
-    def __init__(self, listen, target, certificate=None):
+    def __init__(self, listen, target, certificate=None, clients=None):
         self.listen, self.target = listen, target
         self.context = None
         if certificate:
             self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             self.context.load_cert_chain(*map(str, certificate))
-        self.names, self._server, self._tasks = [], None, set()
+        if clients:
+            self.context.load_verify_locations(cadata=clients)
+            self.context.verify_mode = ssl.CERT_REQUIRED
+        self.serials, self.names, self._server, self._tasks = [], [], None, set()
 
     def start(self):
         run(self._open())
@@ -43,6 +49,8 @@ class Gateway:
     async def _serve(self, reader, writer):
         self._tasks.add(asyncio.current_task())
         first = b""
+        if peer := writer.get_extra_info("peercert"):
+            self.serials.append(int(peer["serialNumber"], 16))
         if not self.context:
             first = await reader.read(4096)  # the client's hello, or nothing for as long as it waits
             if not first or first[0] != HELLO:

@@ -1,6 +1,7 @@
 """Both TLS modes of a gateway before real servers with what the chart renders: NATS clients and the link of a CPC come through, as told."""
 import contextlib
 import json
+import signal
 import socket
 import ssl
 import urllib.request
@@ -57,6 +58,39 @@ class Server:
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory):
     return Tree(tmp_path_factory.mktemp("gateway") / "secrets", SITES)
+
+
+def test_a_renewed_certificate_of_a_link_is_taken_by_a_reload(tree, tmp_path):
+    """What the reloader does when it sees the files change: see test_routes.py for that it looks at them."""
+    addresses, _ = free_addresses(3)
+    own = tree.ca.issue("gateway", names=[certificates.ip(addresses[1])], usage=(certificates.SERVER,)).write(tmp_path, "gateway")
+    certs = [tree.ca.issue(f"cpc-{i}") for i in range(2)]
+    files = [{"ca.crt": tree.ca.pem, "tls.crt": c.pem, "tls.key": c.key_pem} for c in certs]
+    serials = [c.certificate.serial_number for c in certs]
+    csc = Server({**SITES["csc"], **MODES["terminate"]}, addresses[0], tree, files[0], tmp_path / "csc")
+    cpc = Server({**SITES["cpc"], "cscEndpoint": f"tls://{addresses[1]}:7422", "cpcLeafClientTLS": {**LEAF, "handshakeFirst": True}},
+                 addresses[2], tree, files[0], tmp_path / "cpc")
+
+    def connected():
+        gateway = Gateway((addresses[1], 7422), (addresses[0], 7422), own, clients=tree.ca.pem).start()
+        try:
+            until(lambda: gateway.serials, lambda: cpc.pod.text()[-2000:])
+            return gateway.serials[-1]
+        finally:
+            gateway.close()
+    try:
+        csc.start()
+        cpc.start()
+        assert connected() == serials[0]
+        for name, text in files[1].items():
+            (cpc.pod.mounts["/etc/nats-certs/leaf"] / name).write_text(text)
+        assert connected() == serials[0], "new connections, too, come with the old one"
+        cpc.pod.process.send_signal(signal.SIGHUP)
+        until(lambda: "Reloaded server configuration" in cpc.pod.text(), lambda: cpc.pod.text()[-2000:])
+        assert connected() == serials[1]
+    finally:
+        cpc.pod.stop()
+        csc.pod.stop()
 
 
 @pytest.fixture(params=MODES)

@@ -143,12 +143,14 @@ def of_nack(spec):
         if key in stream:
             number, unit = re.fullmatch(r"(\d+)(ns|s)", stream[key]).groups()
             stream[key] = int(number) * {"ns": 1, "s": 10**9}[unit]
-    if not stream.get("max_age"):  # none; left out, NACK would make it a year
-        assert stream.pop("max_age") == 0
     if stream["max_age"] == 0:  # always written: NACK takes silence for a year
         del stream["max_age"]
+    if not stream.get("sources", True):  # written where there could be some: NACK takes silence for those that are there
+        del stream["sources"]
     if "republish" in stream:
         stream["republish"] = {"src": stream["republish"]["source"], "dest": stream["republish"]["destination"]}
+    if stream.get("sources") == []:  # written, so that the last one goes
+        del stream["sources"]
     for source in stream.get("sources", []):
         source["opt_start_seq"] = source.pop("optStartSeq")
         source["external"] = {"api": source.pop("externalApiPrefix"), "deliver": source.pop("externalDeliverPrefix")}

@@ -17,6 +17,7 @@ from pathlib import Path
 import helm
 import pytest
 import yaml
+from random_sites import Maker
 
 ROOT = helm.ROOT
 PROGRAM = Path(os.environ.get("EB_BUILD", ROOT / "build")).resolve() / "eventbus/eventbus"
@@ -120,14 +121,26 @@ def test_the_tables_are_there():
     assert not [title for title in NOT_HERE if f"\n=== {title}\n" not in text]
 
 
+def compare(values, folder, version):
+    wanted = {f for f in of_program(values, folder) if not NOT_IN_TEMPLATES.search(f[1].split(": ", 1)[0])}
+    bus = values["global"].get("eventBus")
+    told = isinstance(bus, dict) and bus.get("servers") is not None
+    found = {f for f in of_chart(values, folder, version) if told or not CHART_ONLY.match(f[1])}
+    assert found == wanted, values
+    return wanted
+
+
 @pytest.mark.parametrize("version", helm.HELMS)
 @pytest.mark.parametrize("title,values", CASES, ids=[title for title, _ in CASES])
 def test_same_words(tmp_path, title, values, version):
-    wanted = {f for f in of_program(values, tmp_path) if not NOT_IN_TEMPLATES.search(f[1].split(": ", 1)[0])}
-    bus = values["global"].get("eventBus")
-    told = isinstance(bus, dict) and bus.get("servers") is not None
-    found = {f for f in of_chart(values, tmp_path, version) if told or not CHART_ONLY.match(f[1])}
-    assert found == wanted
+    compare(values, tmp_path, version)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_same_words_for_what_nobody_thought_of(tmp_path, seed):
+    maker = Maker(seed)
+    told = sum(len(compare(maker.document(), tmp_path, 3 + i % 2)) for i in range(25))
+    assert told > 50
 
 
 # Keys of the charts alone, which values.schema.json judges before any template is read.

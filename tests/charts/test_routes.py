@@ -139,3 +139,16 @@ def test_certificates_are_mounted_where_they_are_read():
                 found = {m["mountPath"]: volumes[m["name"]] for m in container["volumeMounts"] if m["name"] in volumes}
                 assert found == mounts, (which, container["name"])
     assert "leaf" not in str(render(CSC).get("StatefulSet", "event-bus")["spec"]["template"]["spec"]["volumes"])
+
+
+def watched(values, which):
+    reloader = next(c for c in render(values).get("StatefulSet", which)["spec"]["template"]["spec"]["containers"] if c["name"] == "reloader")
+    assert {m["mountPath"] for m in reloader["volumeMounts"]} >= {a.rsplit("/", 1)[0] for a in reloader["args"] if a.startswith("/etc/nats-certs/")}
+    return [b for a, b in zip(reloader["args"], reloader["args"][1:]) if a == "-config"]
+
+
+def test_renewed_certificates_of_links_are_seen():
+    """They stand in the list of remotes, where the official chart does not look."""
+    csc, cpc = deep(CSC, bus(cscLeafServerTLS=LEAF)), deep(CPC, bus(cscEndpoint="tls://leaf.example:7422", cpcLeafClientTLS=LEAF))
+    assert set(LEAF.values()) <= set(watched(cpc, "event-bus")) and set(LEAF.values()) <= set(watched(csc, "event-bus-mtls"))
+    assert watched(CSC, "event-bus") == watched(cpc, "event-bus-mtls") == ["/etc/nats-config/nats.conf"]

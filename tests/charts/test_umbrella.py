@@ -352,11 +352,23 @@ def refusals():
     yield "a name of the chart's", deep(CSC, {"nats": {"fullnameOverride": "x"}}), "nats.fullnameOverride: routes, links, auth-callout"
     yield "a name for both", deep(CSC, {"nats-mtls": {"nameOverride": "nats"}}), "nats-mtls.nameOverride: the Services tell"
     yield "more than the volume", deep(CSC, bus(servers={"jetstream": {"maxFile": 11811160064}})), "the volume has 10Gi (nats.config.jetstream"
+    yield "more memory than the container", deep(CSC, bus(servers={"jetstream": {"maxMemory": 2147483648}})), \
+        "servers.jetstream.maxMemory: 2147483648, and the container may use 2Gi of memory in all"
+    yield "as much as a larger one", deep(CSC, bus(servers={"jetstream": {"maxMemory": 2147483648}}),
+                                          {"nats": {"container": {"merge": {"resources": {"limits": {"memory": "4Gi"}}}}}}), None
+    yield "an old server", deep(CSC, {"nats": {"container": {"image": {"tag": "2.12.6-alpine"}}}}), \
+        "nats.container.image.tag: 2.12.6-alpine: what is stored crosses between sites from nats-server 2.14 on"
+    yield "an old mTLS server", deep(CPC, {"nats-mtls": {"container": {"image": {"tag": "v2.13.9"}}}}), "nats-mtls.container.image.tag: v2.13.9"
+    yield "an old server alone", deep(CSC, bus(cpcIds=[]), {"nats": {"container": {"image": {"tag": "2.12.12"}}}}), None
+    yield "a tag that says nothing", deep(CSC, {"nats": {"container": {"image": {"tag": "mirror"}}}}), None
     yield "a Secret nobody asks for", deep(CSC, bus(secrets={"nats-xkeys": {"name": "a"}})), \
         "secrets.nats-xkeys: this site has no such Secret; write `nats-xkey`"
     yield "a key nobody asks for", deep(CSC, bus(secrets={"nats-xkey": {"keys": {"pub": "a"}}})), \
         "secrets.nats-xkey.keys.pub: this Secret has no such key"
     yield "seeds for unsealed callouts", deep(CSC, bus(servers={"xkey": False})), "auth-callout.keys.xkeySeeds: the servers do not seal"
+    yield "two monitors of one", deep(CSC, bus(monitoring={"serviceMonitors": {"enabled": True}}),
+                                      {"auth-callout": {"serviceMonitor": {"enabled": True}}}), \
+        "auth-callout.serviceMonitor.enabled: global.eventBus.monitoring.serviceMonitors has one for it already"
     yield "a Secret that Surveyor does not know of", deep(CSC, bus(secrets={"nats-surveyor": {"name": "s"}})), \
         "surveyor.config.nkey.secret: {name: nats-surveyor, key: seed}, and global.eventBus.secrets says otherwise; write {name: s, key: seed}"
 

@@ -121,6 +121,7 @@ found=$(
     metrics auth-callout/src/metrics.c | missing metric docs/operations.md
     metrics auth-callout/src/sources.c | missing metric docs/operations.md
     unhelped Makefile
-    dead_links README.md SECURITY.md docs/*.md
+    mapfile -t readmes < <(find deploy local -name README.md -not -path '*/charts/*' | sort)
+    dead_links README.md SECURITY.md docs/*.md "${readmes[@]}"
 )
 [ -z "$found" ] || { echo "$found"; exit 1; }

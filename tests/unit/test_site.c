@@ -153,7 +153,9 @@ static void reads_a_csc(void **state) {
 static void reads_a_cpc(void **state) {
     (void)state;
     EB_CLEANUP(eb_site_freep)
-    struct eb_site *s = load_good(HEAD_CPC "extraAccounts: {L: {jetstream: true}}}}");
+    struct eb_site *s = load_good(HEAD_CPC "extraAccounts: {L: {jetstream: true}}, cpcLeafClientTLS: "
+                                           "{handshakeFirst: true}, servers: {replicas: 3}, "
+                                           "mqttStreams: {replicas: 3}}}");
     assert_int_equal(s->type, EB_SITE_CPC);
     assert_string_equal(s->id.p, "a7");
     assert_string_equal(s->name.p, "cpc-a7");
@@ -163,7 +165,9 @@ static void reads_a_cpc(void **state) {
     assert_true(s->mtls);
     assert_int_equal(s->streams_max_bytes, 67108864);
     assert_int_equal(s->streams_max_age_ns, INT64_C(10800) * 1000000000);
-    assert_int_equal(s->streams_replicas, 1);
+    assert_int_equal(s->streams_replicas, 3);
+    assert_true(s->leaf_client_tls.handshake_first && !s->leaf_client_tls.ca.p);
+    assert_false(s->leaf_server_tls.handshake_first);
     assert_true(json_is_object(s->permissions));
     assert_int_equal(json_object_size(s->permissions), 0);
     assert_null(s->gateway);

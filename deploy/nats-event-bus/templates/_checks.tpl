@@ -116,6 +116,11 @@ values that are fixed texts and yet must agree with the site. All of it together
     "the servers do not seal (global.eventBus.servers.xkey: false)"
     "write []") -}}
 {{- end -}}
+{{- if and (dig "enabled" false ($callout.serviceMonitor | default dict)) (dig "monitoring" "serviceMonitors" "enabled" false $bus) -}}
+{{- include "eventbus.report" (list $r "errors" "auth-callout.serviceMonitor.enabled"
+    "global.eventBus.monitoring.serviceMonitors has one for it already, with the label `site` that rules and dashboards go by"
+    "leave it out") -}}
+{{- end -}}
 {{- range $option, $key := dict "nkeySeed" "nkey-seed" "issuerSeeds" "issuer-seed" "xkeySeeds" "xkey-seed" -}}
 {{- $want := include "eventbus.secretKey" (dict "root" $root "name" "auth-callout-keys" "key" $key) -}}
 {{- $given := get $callout.keys $option -}}
@@ -130,6 +135,27 @@ values that are fixed texts and yet must agree with the site. All of it together
 {{- include "eventbus.report" (list $r "errors" "auth-callout.mtls.ca.key"
     (printf "%s, and global.eventBus.secrets says otherwise" $callout.mtls.ca.key)
     (printf "write %s" $key)) -}}
+{{- end -}}
+{{- /* stored messages cross between sites from 2.14 on; what no version can be read of is the operator's */ -}}
+{{- range $chart := ternary (list "nats" "nats-mtls") (list "nats") $site.mtls -}}
+{{- $tag := toString (get $values $chart).container.image.tag -}}
+{{- $version := regexFind "^v?[0-9]+\\.[0-9]+\\.[0-9]+" $tag -}}
+{{- if and $version (or (eq $site.type "cpc") $site.cpcIds) -}}
+{{- if semverCompare "<2.14.0" $version -}}
+{{- include "eventbus.report" (list $r "errors" (printf "%s.container.image.tag" $chart)
+    (printf "%s: what is stored crosses between sites from nats-server 2.14 on" $tag)
+    "write 2.14.3 or later") -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- $memory := dig "merge" "resources" "limits" "memory" "" $values.nats.container | toString -}}
+{{- $limit := include "eventbus.quantity" $memory -}}
+{{- if $limit -}}
+{{- if ge (int64 $site.servers.jetstream.maxMemory) (int64 $limit) -}}
+{{- include "eventbus.report" (list $r "errors" "global.eventBus.servers.jetstream.maxMemory"
+    (printf "%d, and the container may use %s of memory in all" (int64 $site.servers.jetstream.maxMemory) $memory)
+    "write less, or raise nats.container.merge.resources.limits.memory, and GOMEMLIMIT below it") -}}
+{{- end -}}
 {{- end -}}
 {{- $store := $values.nats.config.jetstream.fileStore -}}
 {{- $size := include "eventbus.quantity" (toString $store.pvc.size) -}}

@@ -18,7 +18,8 @@ list may reach into `cpc.<id>.…`, or into what the servers use themselves.
 {{- define "eventbus.check.overlap" -}}
   {{- $r := index . 0 -}}
   {{- $lists := index . 1 -}}
-  {{- /* By first token, which is no wildcard in what is compared: only those of the same one can meet. */ -}}
+  {{- /* Only patterns of the same first token, which is no wildcard in what is compared, and the same second one, or a
+  wildcard there, can meet. */ -}}
   {{- $seen := dict -}}
   {{- range $name := list "cscExports" "cscPrefixedExports" "cpcExports" -}}
     {{- range $i, $pattern := index $lists $name -}}
@@ -30,14 +31,24 @@ list may reach into `cpc.<id>.…`, or into what the servers use themselves.
               (hasPrefix "reaches into cpc" $fault) -}}
           {{- include "eventbus.report" (list $r "errors" $at (printf "%s %s" (include "eventbus.quote" $pattern) $fault) $mend) -}}
         {{- else -}}
-          {{- $first := splitList "." $pattern | first -}}
+          {{- $tokens := splitList "." $pattern -}}
+          {{- $all := first $tokens -}}
+          {{- $second := index (append $tokens "") 1 -}}
+          {{- $wild := has $second (list "*" ">") -}}
+          {{- $own := printf "%s.%s" $all (ternary "*" $second $wild) -}}
           {{- $this := dict "list" $name "at" $at "pattern" $pattern -}}
-          {{- range $other := index $seen $first | default list -}}
+          {{- $others := get $seen $all | default list -}}
+          {{- if not $wild -}}
+            {{- $others = concat (get $seen $own | default list) (get $seen (printf "%s.*" $all) | default list) -}}
+          {{- end -}}
+          {{- range $other := $others -}}
             {{- if include "eventbus.subject.overlap" (list $other.pattern $pattern) -}}
               {{- include "eventbus.overlap.report" (list $r $other $this) -}}
             {{- end -}}
           {{- end -}}
-          {{- $_ := set $seen $first (append (index $seen $first | default list) $this) -}}
+          {{- range $key := list $all $own -}}
+            {{- $_ := set $seen $key (append (get $seen $key | default list) $this) -}}
+          {{- end -}}
         {{- end -}}
       {{- end -}}
     {{- end -}}

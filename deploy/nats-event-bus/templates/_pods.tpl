@@ -88,3 +88,27 @@ certificates that are mounted. Called in those charts' contexts, so only .Values
 {{- define "eventbus.mtls.volumePatch" -}}
 {{- include "eventbus.certificatePatch" (dict "root" . "leaf" (eq (include "eventbus.site" . | fromJson).type "csc") "client" false "op" "volume") -}}
 {{- end -}}
+
+{{/*
+Arguments of the reloader: the certificate that links are dialled with. A server goes on with the one that it read until it is told to reload,
+also for new connections, and so until after the old one has ended.
+*/}}
+{{- define "eventbus.watchPatch" -}}
+{{- $site := include "eventbus.site" . | fromJson -}}
+{{- $tls := ternary $site.leafServerTLS $site.leafClientTLS (eq $site.type "csc") | default dict -}}
+{{- $ops := list -}}
+{{- range $part := list "ca" "cert" "key" -}}
+{{- with get $tls $part -}}
+{{- $ops = concat $ops (list (dict "op" "add" "path" "/args/-" "value" "-config") (dict "op" "add" "path" "/args/-" "value" .)) -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $ops -}}
+{{- end -}}
+
+{{/* The main server of a CPC dials the CSC, the mTLS server of the CSC its main server by the same certificate. */}}
+{{- define "eventbus.main.watchPatch" -}}
+{{- if eq (include "eventbus.site" . | fromJson).type "cpc" -}}{{- include "eventbus.watchPatch" . -}}{{- else -}}[]{{- end -}}
+{{- end -}}
+{{- define "eventbus.mtls.watchPatch" -}}
+{{- if eq (include "eventbus.site" . | fromJson).type "csc" -}}{{- include "eventbus.watchPatch" . -}}{{- else -}}[]{{- end -}}
+{{- end -}}

@@ -94,7 +94,8 @@ without it the server may begin at the time of its own last one, and skip what w
     {{- $sources = append $sources (dict "name" .name "optStartSeq" (int64 .opt_start_seq) "externalApiPrefix" .external.api
         "externalDeliverPrefix" .external.deliver "subjectTransforms" $transforms) -}}
   {{- end -}}
-  {{- if $sources -}}{{- $_ := set $spec "sources" $sources -}}{{- end -}}
+  {{- /* Silence would keep those that are there: so that the last one goes, the streams that can have any have a list, an empty one, too. */ -}}
+  {{- if or $sources (has .name (list "$MQTT_msgs" "$MQTT_rmsgs")) -}}{{- $_ := set $spec "sources" $sources -}}{{- end -}}
   {{- toYaml $spec -}}
 {{- end -}}
 

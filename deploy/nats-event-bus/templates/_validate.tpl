@@ -8,14 +8,14 @@ configured, O= and OU= without mtls.allow-org-identity, permissions of more than
 */}}
 
 {{/*
-{errors: [{path, text, mend}], warnings: […], site}. Made once for each chart that asks, and kept beside the global values:
-some thirty templates ask, and permissions may have thousands of entries.
+{errors: [{path, text, mend}], warnings: […], site}. Made once and kept at .Release, the one map that
+the contexts of all charts share: some hundred templates ask, and permissions may have thousands of entries.
 */}}
 {{- define "eventbus.judged" -}}
-  {{- if not (hasKey .Values.global "eventbus.judged") -}}
-    {{- $_ := set .Values.global "eventbus.judged" (include "eventbus.judge" .) -}}
+  {{- if not (hasKey .Release "eventbus.judged") -}}
+    {{- $_ := set .Release "eventbus.judged" (include "eventbus.judge" .) -}}
   {{- end -}}
-  {{- get .Values.global "eventbus.judged" -}}
+  {{- get .Release "eventbus.judged" -}}
 {{- end -}}
 
 {{- define "eventbus.judge" -}}
