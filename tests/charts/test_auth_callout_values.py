@@ -161,6 +161,8 @@ def value_of(key, kind):
         return kind.removeprefix("one of ").split(",")[-1]
     if kind == "true or false":
         return key not in ("kubernetes.in-cluster", "session.expire-with-credential", "sandbox.landlock", "sandbox.seccomp")
+    if re.fullmatch(r"[\d.]+ to [\d.]+", kind):
+        return 0.25
     return {"list": ["b"], "files": ["/etc/b/c"], "file": "/etc/b/c", "duration": "7s", "text": "b"}[kind]
 
 
