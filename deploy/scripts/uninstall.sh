@@ -43,7 +43,8 @@ for line in "${streams[@]}"; do
         die "stream/$name is not gone after $timeout: does NACK run? If it is gone for good, use --abandon"
 done
 say "Stream resources are gone, the streams themselves are not"
-"$helm" uninstall "$release" -n "$namespace"
+# somebody may have done this alone, which is why the Streams hang
+"$helm" uninstall "$release" -n "$namespace" --ignore-not-found
 say "kept: volumes and Secrets. What there is:"
 k get pvc -l "$SELECTOR" --ignore-not-found
 say "to delete the data: $kubectl -n $namespace delete pvc -l $SELECTOR"

@@ -86,8 +86,8 @@ class Release:
 
     def helm(self, version, verb, *options):
         """What Helm says beside its output. Warnings of the API server are there, so it has to be none."""
-        name = (verb, *options, RELEASE) if verb == "get" else (verb, RELEASE, *options, helm.assembled(), *helm._files(self.values))
-        out = helm.run(version, *name, "-n", self.namespace, "--kubeconfig", self.cluster.kubeconfig())
+        chart = (helm.assembled(), *helm._files(self.values)) if verb in ("install", "upgrade") else ()
+        out = helm.run(version, verb, *options, RELEASE, *chart, "-n", self.namespace, "--kubeconfig", self.cluster.kubeconfig())
         assert not helm.TOLD[0].strip(), helm.TOLD[0]
         return out
 
@@ -146,7 +146,7 @@ class Site:
         for name in which:
             self.pod(name).start()
         if "main" in which:
-            self.pod("main").until(lambda: "Server is ready" in self.pod("main").text(), "nats-server to be ready")
+            self.pod("main").until(lambda: self.pod("main").said("Server is ready"), "nats-server to be ready")
         if "callout" in which:
             self.pod("callout").until(self.ready, "auth-callout to be ready")
         return self

@@ -30,7 +30,7 @@ NAMES = {"XL_RETAINED", "$MQTT_msgs", "$MQTT_rmsgs", "$MQTT_qos2in"}
 AS_SPECIFIED = dict.fromkeys(NAMES, "ok")
 SYNC = 2  # seconds after which NACK compares again; a minute where nothing is said
 RATE = 50
-PEACE = 120 if os.environ.get("EB_KUBE_LONG") else 40  # seconds
+PEACE = 120 if os.environ.get("EB_KUBE_LONG") else 20  # seconds
 SCRIPTS = TOP / "deploy/scripts"
 
 
@@ -55,7 +55,7 @@ def pods():
 def pair(cluster, pods, tmp_path_factory):
     """csc, cpc, and the proxy between them. Installed; nothing runs."""
     charts.crds(cluster)
-    tree = sites.Tree(tmp_path_factory.mktemp("tree") / "secrets", {"csc": {"cpcIds": ["1"]}})
+    tree = sites.Tree(tmp_path_factory.mktemp("tree") / "secrets", {"csc": {"cpcIds": ["1", "2"]}})
     addresses, _ = free_addresses(5)
     proxy = Proxy((addresses[4], 7422), (addresses[0], 7422)).start()
     often = {"nack": {"jetstream": {"additionalArgs": ["--cache-dir=/tmp/nack", f"--sync-interval={SYNC}s"]}}}
@@ -211,6 +211,46 @@ def test_a_stream_that_somebody_deleted(csc):
     until(csc.admits, lambda: f"MQTT to open: {csc.gate()}", timeout=2 * PATIENCE)
 
 
+# --- upgrades ------------------------------------------------------------------------------------------------------
+def upgraded(site, version, **bus):
+    """The release with these keys of the site document changed; the files of auth-callout and of the supervisor follow."""
+    site.release.values = [*site.release.values, helm.bus(**bus)]
+    site.release.helm(version, "upgrade")
+    for pod in ("callout", "watch"):
+        site.pod(pod).refresh()
+
+
+@pytest.mark.parametrize("which, version", [("csc", 3), ("cpc", 4)])
+def test_upgrades(request, which, version):
+    """Of lists that both sites have: longer, empty, and as before. NACK brings the streams there, and MQTT stays open all the time."""
+    site = request.getfixturevalue(which)
+    until(lambda: site.states() == AS_SPECIFIED, lambda: site.streams_status().stdout, timeout=4 * PATIENCE)
+    before = {name: s["metadata"]["resourceVersion"] for name, s in site.streams().items()}
+    upgraded(site, version)
+    time.sleep(2 * SYNC)
+    assert {name: s["metadata"]["resourceVersion"] for name, s in site.streams().items()} == before, "an upgrade with nothing changed changes something"
+    more = {"cscExports": ["broadcast.>", "news.>"], "cscPrefixedExports": ["command.>"], "cpcExports": ["sensor.>", "alarm.>"]}
+    for lists in (more, dict.fromkeys(more, []), LISTS["crossLayer"]):
+        was = live(site)
+        upgraded(site, version, crossLayer=lists)
+        until(lambda: site.states() == AS_SPECIFIED and site.all_ready(), lambda: f"{site.streams_status().stdout}{site.conditions()}", timeout=PATIENCE)
+        assert live(site) != was
+        until(lambda: set(site.gate()["streams"].values()) == {"ok"}, site.gate, timeout=2 * PATIENCE)
+        assert site.gate()["gate"] == "open" and site.admits()
+
+
+def test_upgrade_by_a_cpc(csc):
+    upgraded(csc, 3, cpcIds=["1", "2"])
+    until(lambda: csc.states() == AS_SPECIFIED, lambda: csc.streams_status().stdout, timeout=PATIENCE)
+    assert len(live(csc)["$MQTT_msgs"]["sources"]) == 2
+    # the servers' pods are other ones then, and know the key of the new link
+    csc.stop("main")
+    csc.start("main")
+    key = csc.node.data("secrets", "nats-leaf-cpc-2")["pubkey"].decode()
+    assert key in Path(f"/proc/{csc.pod('main').pid()}/environ").read_text()
+    until(csc.admits, csc.gate, timeout=2 * PATIENCE)
+
+
 # --- the end -------------------------------------------------------------------------------------------------------
 def uninstall(site, *options):
     env = os.environ | {"KUBECTL": str(helm.BIN / "kubectl"), "HELM": str(helm.BIN / "helm3"), "KUBECONFIG": str(site.cluster.kubeconfig())}
@@ -225,8 +265,21 @@ def test_uninstall(csc):
     assert done.returncode == 0, done.stdout + done.stderr
     assert csc.streams() == {} and NAMES <= set(live(csc))
     left = csc.cluster.kubectl("get", "all,configmaps,secrets,streams.jetstream.nats.io", "-n", csc.namespace, "-o", "name").stdout.split()
-    assert {name for name in left if not name.startswith("secret/")} == {"configmap/kube-root-ca.crt", "pod/event-bus-test-streams"}, left
+    assert {name for name in left if not name.startswith(("secret/", "pod/"))} == {"configmap/kube-root-ca.crt"}, left
     assert "secret/nats-nack-user" in left
+
+
+def test_helm_alone_leaves_the_streams(cpc):
+    """`helm uninstall` keeps the resources, as it says; installed again it takes them over."""
+    before = cpc.streams()
+    told = cpc.release.helm(3, "uninstall")
+    assert "kept" in told and all(f"[Stream] {name}" in told for name in before), told
+    after = cpc.streams()
+    assert set(after) == set(before) and not any("deletionTimestamp" in s["metadata"] for s in after.values())
+    cpc.release.helm(4, "install")
+    assert {n: s["metadata"]["uid"] for n, s in cpc.streams().items()} == {n: s["metadata"]["uid"] for n, s in before.items()}
+    until(cpc.all_ready, cpc.conditions, timeout=2 * PATIENCE)
+    assert cpc.states() == AS_SPECIFIED, cpc.streams_status().stdout
 
 
 def test_uninstall_without_nack_hangs_until_abandoned(cpc):
@@ -235,6 +288,7 @@ def test_uninstall_without_nack_hangs_until_abandoned(cpc):
     assert done.returncode != 0 and "does NACK run?" in done.stderr and "--abandon" in done.stderr, done.stdout + done.stderr
     hangs = cpc.streams()
     assert hangs and any("deletionTimestamp" in s["metadata"] and s["metadata"]["finalizers"] for s in hangs.values())
+    cpc.release.helm(3, "uninstall")  # and somebody did this first
     done = uninstall(cpc, "--abandon")
     assert done.returncode == 0, done.stdout + done.stderr
     assert cpc.streams() == {} and NAMES <= set(live(cpc))
