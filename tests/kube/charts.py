@@ -1,13 +1,15 @@
 """
-The umbrella chart in a real API server: the definitions that a cluster has beside Kubernetes' own, a release by Helm 3 or 4, and its pods as processes
-(node.py), with the real controller of NACK.
+The umbrella chart in a real API server: the definitions that a cluster has beside Kubernetes' own, a release by Helm 3 or 4, and its pods as
+processes (node.py), with the real controller of NACK.
 
   crds(cluster)                                    once
   release = Release(cluster, namespace, values)    release.helm(3, "install")
   site = Site(cluster, folder, tree, bus, addresses).install().start()
 """
+import atexit
 import contextlib
 import json
+import shutil
 import subprocess
 import sys
 import urllib.error
@@ -19,7 +21,7 @@ from harness.bus import AUTH_CALLOUT, EVENTBUS, NATS_SERVER, TOP
 from harness.mqtt import Closed, MqttClient, Refused
 from harness.wait import until
 
-from api import ApiError
+from api import Api, ApiError
 from netns import Apart
 from node import Node
 from processes import HOST
@@ -29,6 +31,7 @@ sys.path.append(str(Path(__file__).resolve().parents[1] / "charts"))
 import helm  # noqa: E402
 import sites  # noqa: E402
 
+atexit.register(lambda: shutil.rmtree(helm.folder(), ignore_errors=True))
 NACK = TOP / ".deps/bin/jetstream-controller"
 CRDS = TOP / ".deps/crds"
 GROUPS = ("gateway.networking.k8s.io", "monitoring.coreos.com", "cert-manager.io", "jetstream.nats.io")
@@ -72,6 +75,11 @@ class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
 
 
 Loader.add_constructor("tag:yaml.org,2002:value", lambda loader, node: node.value)
+
+
+def another_api(cluster):
+    """A connection for another thread."""
+    return Api(HOST, cluster.port, cluster.ca, *cluster.admin)
 
 
 class Release:
@@ -134,9 +142,11 @@ class Site:
 
     # --- pods --------------------------------------------------------------------------------------------------------
     def pod(self, which):
-        kinds = {"main": ("statefulsets", "event-bus", NATS_SERVER), "mtls": ("statefulsets", "event-bus-mtls", NATS_SERVER),
-                 "callout": ("deployments", "event-bus-auth-callout", AUTH_CALLOUT.split()[-1]), "watch": ("deployments", "event-bus-streams-watch", EVENTBUS.split()[-1]),
-                 "nack": ("deployments", "event-bus-nack", NACK, self.network)}
+        kinds = {
+            "main": ("statefulsets", "event-bus", NATS_SERVER), "mtls": ("statefulsets", "event-bus-mtls", NATS_SERVER),
+            "callout": ("deployments", "event-bus-auth-callout", AUTH_CALLOUT.split()[-1]),
+            "watch": ("deployments", "event-bus-streams-watch", EVENTBUS.split()[-1]),
+            "nack": ("deployments", "event-bus-nack", NACK, self.network)}
         if which not in self.pods:
             self.pods[which] = self.node.pod(*kinds[which])
         return self.pods[which]

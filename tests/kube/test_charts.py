@@ -1,6 +1,6 @@
 """
-The umbrella chart and a real API server with the definitions of NACK, Gateway API, the Prometheus operator and cert-manager: what Helm 3 and 4 send is
-taken without a warning, stays as it is, changes where values change, and its pods are within Pod Security's restricted profile.
+The umbrella chart and a real API server with the definitions of NACK, Gateway API, the Prometheus operator and cert-manager: what Helm 3 and 4
+send is taken without a warning, stays as it is, changes where values change, and its pods are within Pod Security's restricted profile.
 """
 import base64
 import contextlib
@@ -27,7 +27,8 @@ EVERYTHING = {
         "mqttStreams": {"maxBytes": 67108864, "maxAge": "3h"},
         "streamsWatch": {"replicas": 2},
         "networkPolicy": {"monitoringFrom": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}]},
-        "gateway": {"routes": {"mqtt": {"enabled": True}, "natsClient": {"enabled": True}, "mqttMtls": {"enabled": True, "hostnames": ["mqtt.example.net"]}}},
+        "gateway": {"routes": {"mqtt": {"enabled": True}, "natsClient": {"enabled": True},
+                               "mqttMtls": {"enabled": True, "hostnames": ["mqtt.example.net"]}}},
         "monitoring": {"serviceMonitors": {"enabled": True}, "prometheusRules": {"enabled": True}, "dashboards": {"enabled": True}}}},
     "nats": {"natsBox": {"enabled": True}, "promExporter": {"enabled": True}},
     "surveyor": {"config": {"expectedServers": 4}},
@@ -48,6 +49,7 @@ SITES = {
     "csc": site("CSC", clusterType="csc", cpcIds=["1", "2"], cscLeafServerTLS=TLS, gateway={"routes": {"natsLeafnode": {"enabled": True}}}),
     "cpc-1": site("CPC", clusterType="cpc", clusterId="1", cscEndpoint="tls://leaf.example.net:7422", cpcLeafClientTLS=TLS),
 }
+STRICT = ("apply", "--dry-run=server", "--validate=strict")
 CASES = [(name, version) for name in SITES for version in helm.HELMS]
 # What a list of crossLayer is in, and the pods that are restarted for it.
 BY_A_LIST = {"ConfigMap/event-bus-config", "StatefulSet/event-bus", "ConfigMap/event-bus-site", "ConfigMap/event-bus-streams"}
@@ -92,7 +94,7 @@ def test_everything_is_taken(release):
 def test_every_field_is_known(one):
     """In the strict way, which no helm asks for; what is there already cannot be in the way of a dry run."""
     text = one.helm(3, "get", "manifest")
-    done = one.cluster.kubectl("apply", "--dry-run=server", "--validate=strict", "--server-side", "--force-conflicts", "-n", one.namespace, "-f", "-", input=text)
+    done = one.cluster.kubectl(*STRICT, "--server-side", "--force-conflicts", "-n", one.namespace, "-f", "-", input=text)
     assert not done.stderr and len(done.stdout.splitlines()) == len(one.manifest()), done.stderr
 
 
@@ -100,9 +102,10 @@ def test_the_checks_see_what_is_wrong(releases):
     one = releases("csc", 3)
     broken = next(d for d in one.manifest() if d["kind"] == "Stream")
     broken["spec"]["replica"] = 2
-    done = one.cluster.kubectl("apply", "--dry-run=server", "--validate=strict", "-n", one.namespace, "-f", "-", input=json.dumps(broken), check=False)
+    done = one.cluster.kubectl(*STRICT, "-n", one.namespace, "-f", "-", input=json.dumps(broken), check=False)
     assert done.returncode != 0 and "replica" in done.stderr, done.stderr
-    loose = charts.Release(one.cluster, one.namespace, [one.values, {"nats": {"container": {"merge": {"securityContext": {"allowPrivilegeEscalation": True}}}}}])
+    more = {"nats": {"container": {"merge": {"securityContext": {"allowPrivilegeEscalation": True}}}}}
+    loose = charts.Release(one.cluster, one.namespace, [one.values, more])
     with pytest.raises(AssertionError, match="would violate PodSecurity"):
         loose.helm(3, "upgrade")
     one.helm(3, "upgrade")
@@ -116,7 +119,8 @@ def test_upgrades(release):
     longer.helm(release.version, "upgrade")
     after = versions(longer)
     # at the CSC what it keeps for the CPCs, and their rights; at a CPC what it takes from there
-    own = {"csc": {"Stream/event-bus-xl-retained", "ConfigMap/event-bus-permissions"}, "cpc-1": {"Stream/event-bus-mqtt-msgs", "Stream/event-bus-mqtt-rmsgs"}}
+    own = {"csc": {"Stream/event-bus-xl-retained", "ConfigMap/event-bus-permissions"},
+           "cpc-1": {"Stream/event-bus-mqtt-msgs", "Stream/event-bus-mqtt-rmsgs"}}
     assert {name for name in after if after[name] != before.get(name)} == BY_A_LIST | own[release.name]
     assert set(after) == set(before)
     release.helm(release.version, "upgrade")
@@ -157,9 +161,7 @@ class Controllers(threading.Thread):
     def __init__(self, release):
         super().__init__(daemon=True)
         self.namespace, self.rolled, self._end = release.namespace, [], threading.Event()
-        cluster = release.cluster
-        self.api = type(cluster.api)(cluster.api.host, cluster.port, cluster.ca, *cluster.admin)  # a connection of this thread's own
-        self.seen = {}
+        self.api, self.seen = charts.another_api(release.cluster), {}
 
     def run(self):
         while not self._end.wait(0.05):
@@ -193,7 +195,8 @@ class Controllers(threading.Thread):
 
 def rotate(release, *arguments):
     env = os.environ | {"KUBECTL": str(helm.BIN / "kubectl"), "EVENTBUS": EVENTBUS.split()[-1], "KUBECONFIG": str(release.cluster.kubeconfig())}
-    done = subprocess.run([TOP / "deploy/scripts/rotate.sh", "-n", release.namespace, *map(str, arguments)], capture_output=True, text=True, env=env, timeout=120)
+    done = subprocess.run([TOP / "deploy/scripts/rotate.sh", "-n", release.namespace, *map(str, arguments)], capture_output=True, text=True,
+                          env=env, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
