@@ -48,9 +48,10 @@ test: setup-test build ## unit, guard and integration tests (under 10 minutes)
 test-long: setup-test build ## the long ones: sanitizers, a million callouts, faults of the links (EB_FAULT_RUNS), fuzzing
 	@scripts/test-long.sh
 
-test-kube: setup-test build ## Kubernetes tokens with a real kube-apiserver, built once (about 10 minutes)
+test-kube: setup-test build ## Kubernetes tokens and the charts with a real kube-apiserver, built once (about 15 minutes)
 	@scripts/setup-kube.sh
 	@scripts/setup-helm.sh
+	@scripts/setup-nack.sh
 	@scripts/test-kube.sh
 
 test-charts: setup-test build ## the charts with Helm 3 and 4, built once (about 5 minutes)

@@ -12,7 +12,8 @@ readonly MODULE=github.com/nats-io/nack CRDS=$DEPS/crds
 NACK_VERSION=$(awk -v module="$MODULE" '$1 == module { print $2 } $2 == module { print $3 }' scripts/nack/go.mod)
 readonly NACK_VERSION
 [ -n "$NACK_VERSION" ] || die "scripts/nack/go.mod requires no $MODULE"
-grep -q "^$MODULE $NACK_VERSION " scripts/helm/schemas.txt || die "scripts/helm/schemas.txt has not $MODULE $NACK_VERSION, which scripts/nack/go.mod requires"
+grep -q "^$MODULE $NACK_VERSION " scripts/helm/schemas.txt ||
+    die "scripts/helm/schemas.txt has not $MODULE $NACK_VERSION, which scripts/nack/go.mod requires"
 
 stamp_text() { { cat scripts/setup-nack.sh scripts/nack/go.mod scripts/nack/go.sum scripts/helm/schemas.txt; echo "$PWD"; } | sha256sum; }
 stamp_holds() { [ -x "$DEPS/bin/jetstream-controller" ] && [ -d "$CRDS" ] && [ "$(cat "$DEPS/stamp-nack" 2>/dev/null)" = "$(stamp_text)" ]; }

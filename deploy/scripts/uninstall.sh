@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Takes a site out of Kubernetes in the order that loses nothing and hangs nowhere: first the Stream resources, while their controller NACK
-# still runs and can take its finalizers off them; then the release. `helm uninstall` alone ends NACK first, and the Streams, and the
-# namespace with them, hang in Terminating. The data stays: streams are never deleted, and neither are volumes and Secrets.
+# still runs and can take its finalizers off them; then the release. `helm uninstall` alone ends NACK and keeps the Streams: whoever deletes
+# them later, or the namespace, has them hang in Terminating. The data stays: streams are never deleted, and neither are volumes and Secrets.
 #
 #   uninstall.sh -n NAMESPACE RELEASE
 #       --abandon      NACK does not run any more: takes the finalizers off by force
@@ -43,7 +43,8 @@ for line in "${streams[@]}"; do
         die "stream/$name is not gone after $timeout: does NACK run? If it is gone for good, use --abandon"
 done
 say "Stream resources are gone, the streams themselves are not"
-"$helm" uninstall "$release" -n "$namespace"
+# somebody may have done this alone, which is why the Streams hang
+"$helm" uninstall "$release" -n "$namespace" --ignore-not-found
 say "kept: volumes and Secrets. What there is:"
 k get pvc -l "$SELECTOR" --ignore-not-found
 say "to delete the data: $kubectl -n $namespace delete pvc -l $SELECTOR"

@@ -51,7 +51,7 @@ def is_in(path, values):
 def named(text):
     """Paths in backquotes whose first part is that of a value; what stands behind one (`a.b: 2`) is left out."""
     tops = {top for root in roots() for top, value in root.items() if isinstance(value, dict)}
-    for span in re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", text, flags=re.DOTALL)):
+    for span in re.findall(r"`([^`]+)`", re.sub(r"```.*?```", "", text, flags=re.DOTALL)):
         path = re.sub(r"(: .*|\.?…)$", "", span)
         if PATH.fullmatch(path) and not OTHERS.search(path) and path.split(".")[0] in tops:
             yield path

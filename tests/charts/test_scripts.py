@@ -216,7 +216,7 @@ def test_streams_go_before_their_controller(tmp_path):
     done = script("uninstall.sh", "-n", "event-bus", "event-bus", KUBECTL=kubectl.path, HELM=helm.path)
     assert done.returncode == 0, done.stderr
     deleted = [i for i, line in enumerate(order) if line.startswith("delete streams.jetstream.nats.io")]
-    assert len(deleted) == 2 and max(deleted) < order.index("helm uninstall event-bus -n event-bus")
+    assert len(deleted) == 2 and max(deleted) < order.index("helm uninstall event-bus -n event-bus --ignore-not-found")
     assert not any(line.startswith(("patch", "delete pvc", "delete secret")) for line in order)
 
 

@@ -1,13 +1,15 @@
 """
-The umbrella chart in a real API server: the definitions that a cluster has beside Kubernetes' own, a release by Helm 3 or 4, and its pods as processes
-(node.py), with the real controller of NACK.
+The umbrella chart in a real API server: the definitions that a cluster has beside Kubernetes' own, a release by Helm 3 or 4, and its pods as
+processes (node.py), with the real controller of NACK.
 
   crds(cluster)                                    once
   release = Release(cluster, namespace, values)    release.helm(3, "install")
   site = Site(cluster, folder, tree, bus, addresses).install().start()
 """
+import atexit
 import contextlib
 import json
+import shutil
 import subprocess
 import sys
 import urllib.error
@@ -19,7 +21,7 @@ from harness.bus import AUTH_CALLOUT, EVENTBUS, NATS_SERVER, TOP
 from harness.mqtt import Closed, MqttClient, Refused
 from harness.wait import until
 
-from api import ApiError
+from api import Api, ApiError
 from netns import Apart
 from node import Node
 from processes import HOST
@@ -29,6 +31,7 @@ sys.path.append(str(Path(__file__).resolve().parents[1] / "charts"))
 import helm  # noqa: E402
 import sites  # noqa: E402
 
+atexit.register(lambda: shutil.rmtree(helm.folder(), ignore_errors=True))
 NACK = TOP / ".deps/bin/jetstream-controller"
 CRDS = TOP / ".deps/crds"
 GROUPS = ("gateway.networking.k8s.io", "monitoring.coreos.com", "cert-manager.io", "jetstream.nats.io")
@@ -74,6 +77,11 @@ class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
 Loader.add_constructor("tag:yaml.org,2002:value", lambda loader, node: node.value)
 
 
+def another_api(cluster):
+    """A connection for another thread."""
+    return Api(HOST, cluster.port, cluster.ca, *cluster.admin)
+
+
 class Release:
     """values: as for helm.render. One namespace, which enforces Pod Security's restricted profile."""
 
@@ -86,8 +94,8 @@ class Release:
 
     def helm(self, version, verb, *options):
         """What Helm says beside its output. Warnings of the API server are there, so it has to be none."""
-        name = (verb, *options, RELEASE) if verb == "get" else (verb, RELEASE, *options, helm.assembled(), *helm._files(self.values))
-        out = helm.run(version, *name, "-n", self.namespace, "--kubeconfig", self.cluster.kubeconfig())
+        chart = (helm.assembled(), *helm._files(self.values)) if verb in ("install", "upgrade") else ()
+        out = helm.run(version, verb, *options, RELEASE, *chart, "-n", self.namespace, "--kubeconfig", self.cluster.kubeconfig())
         assert not helm.TOLD[0].strip(), helm.TOLD[0]
         return out
 
@@ -134,9 +142,11 @@ class Site:
 
     # --- pods --------------------------------------------------------------------------------------------------------
     def pod(self, which):
-        kinds = {"main": ("statefulsets", "event-bus", NATS_SERVER), "mtls": ("statefulsets", "event-bus-mtls", NATS_SERVER),
-                 "callout": ("deployments", "event-bus-auth-callout", AUTH_CALLOUT.split()[-1]), "watch": ("deployments", "event-bus-streams-watch", EVENTBUS.split()[-1]),
-                 "nack": ("deployments", "event-bus-nack", NACK, self.network)}
+        kinds = {
+            "main": ("statefulsets", "event-bus", NATS_SERVER), "mtls": ("statefulsets", "event-bus-mtls", NATS_SERVER),
+            "callout": ("deployments", "event-bus-auth-callout", AUTH_CALLOUT.split()[-1]),
+            "watch": ("deployments", "event-bus-streams-watch", EVENTBUS.split()[-1]),
+            "nack": ("deployments", "event-bus-nack", NACK, self.network)}
         if which not in self.pods:
             self.pods[which] = self.node.pod(*kinds[which])
         return self.pods[which]
@@ -146,7 +156,7 @@ class Site:
         for name in which:
             self.pod(name).start()
         if "main" in which:
-            self.pod("main").until(lambda: "Server is ready" in self.pod("main").text(), "nats-server to be ready")
+            self.pod("main").until(lambda: self.pod("main").said("Server is ready"), "nats-server to be ready")
         if "callout" in which:
             self.pod("callout").until(self.ready, "auth-callout to be ready")
         return self

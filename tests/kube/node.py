@@ -7,6 +7,7 @@ the image the program itself, and its libraries; instead of the cluster's DNS /e
   pod = node.pod("statefulsets", "event-bus", NATS_SERVER).start()
 """
 import base64
+import contextlib
 import json
 import os
 import re
@@ -102,7 +103,7 @@ class Pod:
         self.name = workload["metadata"]["name"]
         self.folder = node.folder / self.name
         self.folder.mkdir(exist_ok=True)
-        self.log, self._running = self.folder / "log", None
+        self.log, self._begin, self._running = self.folder / "log", 0, None
 
     def _template(self):
         workload = self.node.get(self.plural, self.name, "/api/v1" if self.plural == "pods" else "/apis/apps/v1")
@@ -129,12 +130,16 @@ class Pod:
             files = self.node.projected(source, pod)
         else:
             assert kind in ("configMap", "secret"), volume
-            files = self.node.files(kind.lower() + "s", source.get("secretName") or source["name"], source)
+            files = self._files(volume, kind)
         for name, content in files.items():
             (folder / name).write_bytes(content)
             self._own(folder / name, group)
             (folder / name).chmod(source["defaultMode"] | (0o040 if group else 0))
         return False, folder
+
+    def _files(self, volume, kind):
+        source = volume[kind]
+        return self.node.files(kind.lower() + "s", source.get("secretName") or source["name"], source)
 
     @staticmethod
     def _own(path, group):
@@ -178,10 +183,23 @@ class Pod:
         data = self.node.data("secrets" if kind == "secretKeyRef" else "configmaps", ref["name"], ref.get("optional", False))
         return data[ref["key"]].decode() if ref["key"] in data or not ref.get("optional") else ""
 
+    def refresh(self):
+        """ConfigMaps and Secrets as they are now, file by file in one step each, as kubelet does a minute after they changed."""
+        template, _ = self._template()
+        for volume in template["spec"]["volumes"]:
+            kind = next((k for k in ("configMap", "secret") if k in volume), None)
+            for name, content in self._files(volume, kind).items() if kind else ():
+                fresh = self.folder / f"{volume['name']}/.{name}"
+                fresh.write_bytes(content)
+                shutil.copystat(self.folder / volume["name"] / name, fresh)
+                self._own(fresh, template["spec"]["securityContext"].get("fsGroup", 0))
+                fresh.rename(fresh.with_name(name))
+
     def start(self):
         assert not self.running(), f"{self.name} runs"
         command = self.command()
         who = {"user": self.user, "group": self.group, "extra_groups": []} if AS_ROOT else {}
+        self._begin = len(self.text())
         with self.log.open("ab") as log:
             start = self.network.popen if self.network else subprocess.Popen
             self._running = start(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", **who)
@@ -193,6 +211,10 @@ class Pod:
         status = self._running.wait(timeout)
         self._running = None
         return status, self.text()
+
+    def pid(self):
+        """That of the program, which is below bubblewrap's."""
+        return until(lambda: next((p for p in _below(self._running.pid) if _name(p) == "program"), None), f"{self.name} to run")
 
     def running(self):
         return self._running is not None and self._running.poll() is None
@@ -206,15 +228,18 @@ class Pod:
     def text(self):
         return self.log.read_text(errors="replace") if self.log.exists() else ""
 
+    def said(self, text):
+        """Since it was started last."""
+        return text in self.text()[self._begin:]
+
     def volume(self, name):
         return self.folder / name
 
     def stop(self, how=signal.SIGTERM, timeout=20):
         if self.running():
             # not bubblewrap itself, with which the program would end at once
-            for child in _below(self._running.pid):
-                if _name(child) == "program":
-                    os.kill(child, how)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid(), how)
             try:
                 self._running.wait(timeout)
             except subprocess.TimeoutExpired:

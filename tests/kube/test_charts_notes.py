@@ -1,6 +1,5 @@
 """The notes of the chart of a site: what they say of Secrets that are missing, at a real API server, and none of what is in them."""
 import pytest
-from harness.bus import TOP
 
 import charts
 from charts import helm, sites

@@ -3,6 +3,7 @@ The umbrella chart at work, a CSC and a CPC: what the API server holds of their 
 controller of NACK, which makes the streams that MQTT waits for. The tests of this file follow on each other.
 """
 import contextlib
+import itertools
 import json
 import os
 import re
@@ -10,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -18,19 +20,21 @@ import yaml
 from harness.bus import EVENTBUS, TOP, free_addresses
 from harness.natsio import NatsClient
 from harness.proxy import Proxy
-from harness.wait import PATIENCE, SLOW, until
+from harness.wait import PATIENCE, until
 
 import charts
 from charts import helm, sites
 from federation.clients import Receiver, Sender, Steady
+from real import MERGE
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.real, pytest.mark.timeout(300),
+              pytest.mark.skipif(os.geteuid() != 0, reason="needs root, for networks and users of pods")]
 LISTS = {"crossLayer": {"cscExports": ["broadcast.>"], "cscPrefixedExports": ["command.>"], "cpcExports": ["sensor.>"]}}
 NAMES = {"XL_RETAINED", "$MQTT_msgs", "$MQTT_rmsgs", "$MQTT_qos2in"}
 AS_SPECIFIED = dict.fromkeys(NAMES, "ok")
 SYNC = 2  # seconds after which NACK compares again; a minute where nothing is said
 RATE = 50
-PEACE = 120 if os.environ.get("EB_KUBE_LONG") else 40  # seconds
+PEACE = 120 if os.environ.get("EB_KUBE_LONG") else 20  # seconds
 SCRIPTS = TOP / "deploy/scripts"
 
 
@@ -55,7 +59,7 @@ def pods():
 def pair(cluster, pods, tmp_path_factory):
     """csc, cpc, and the proxy between them. Installed; nothing runs."""
     charts.crds(cluster)
-    tree = sites.Tree(tmp_path_factory.mktemp("tree") / "secrets", {"csc": {"cpcIds": ["1"]}})
+    tree = sites.Tree(tmp_path_factory.mktemp("tree") / "secrets", {"csc": {"cpcIds": ["1", "2"]}})
     addresses, _ = free_addresses(5)
     proxy = Proxy((addresses[4], 7422), (addresses[0], 7422)).start()
     often = {"nack": {"jetstream": {"additionalArgs": ["--cache-dir=/tmp/nack", f"--sync-interval={SYNC}s"]}}}
@@ -151,10 +155,66 @@ def test_the_supervisor_and_helm_test_are_content(csc, cpc):
         assert status == 0, text
 
 
+def ask(site, port, path):
+    """NACK's pod, over HTTP: status and text."""
+    with contextlib.closing(site.network.connect(port)) as s:
+        s.sendall(f"GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n".encode())
+        text = b"".join(iter(lambda: s.recv(65536), b"")).decode()
+    return int(text.split()[1]), text
+
+
+def test_nack_answers_its_probes_and_prometheus(csc):
+    container = csc.node.get("deployments", "event-bus-nack", "/apis/apps/v1")["spec"]["template"]["spec"]["containers"][0]
+    for probe in ("livenessProbe", "readinessProbe"):
+        assert ask(csc, container[probe]["httpGet"]["port"], container[probe]["httpGet"]["path"])[0] == 200
+    status, text = ask(csc, 8080, "/metrics")  # where the chart's PodMonitor looks
+    assert status == 200 and 'controller_runtime_reconcile_total{controller="stream"' in text
+
+
 # --- NACK and the supervisor ---------------------------------------------------------------------------------------
+@contextlib.contextmanager
+def applied_again(*found):
+    """Every second NACK has a reason to bring all streams to their definitions: a description, which is nobody else's matter."""
+    end = threading.Event()
+
+    def change(site):
+        api = charts.another_api(site.cluster)
+        for n in itertools.count():
+            for name in names[site.name]:
+                api("PATCH", f"{charts.STREAMS.format(site.namespace)}/{name}", {"spec": {"description": f"{n}"}}, MERGE)
+            if end.wait(1):
+                break
+        for name in names[site.name]:
+            api("PATCH", f"{charts.STREAMS.format(site.namespace)}/{name}", {"spec": {"description": None}}, MERGE)
+
+    names = {site.name: list(site.streams()) for site in found}
+    threads = [threading.Thread(target=change, args=[site]) for site in found]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        end.set()
+        for thread in threads:
+            thread.join()
+
+
+def updates(site):
+    return site.pod("nack").text().count("Updated Stream.")
+
+
 def test_peace(pair):
-    """NACK compares every other second while the supervisor cures what the cut links leave: nothing is lost, nothing comes twice."""
-    csc, cpc, proxy = pair
+    """NACK applies its definitions all the time, and the supervisor cures what the cut links leave: nothing is lost, nothing comes twice."""
+    csc, cpc, _ = pair
+    began = [updates(s) for s in (csc, cpc)]
+    with applied_again(csc, cpc):
+        peace(*pair)
+    for site, before in zip((csc, cpc), began, strict=True):
+        assert updates(site) - before > 2 * PEACE, "NACK applied too little to show anything"
+        until(site.all_ready, site.conditions)
+
+
+def peace(csc, cpc, proxy):
     def where(site):
         return (site.address, 1883, None, None, None)
     up, down = Receiver(where(csc), ["cpc/1/sensor/#"]).start(), Receiver(where(cpc), ["broadcast/#"]).start()
@@ -169,14 +229,14 @@ def test_peace(pair):
         until(lambda: all(s.streams_status().returncode == 0 for s in (csc, cpc)), lambda: csc.streams_status().stdout, timeout=4 * PATIENCE)
     for sender, receiver in senders:
         sender.finish()
-        until(lambda s=sender, r=receiver: len(r.got) >= len(s.sent), lambda s=sender, r=receiver: f"{len(s.sent) - len(r.got)} lost", timeout=4 * PATIENCE)
+        until(lambda s=sender, r=receiver: len(r.got) >= len(s.sent), lambda s=sender, r=receiver: f"{len(s.sent) - len(r.got)} lost",
+              timeout=4 * PATIENCE)
         assert set(receiver.got) == set(sender.sent) and len(sender.sent) > 10 * RATE and not receiver.repeats(), receiver.repeats()
     for client in [*(s for s, _ in senders), up, down]:
         client.stop()
     cures = [len(re.findall("taken out and in again|missing source put in", s.pod("watch").text())) for s in (csc, cpc)]
     assert all(cures), f"{cures}: nothing was cured, so nothing was shown"
     for site in (csc, cpc):
-        assert site.all_ready(), site.conditions()
         now = live(site)
         assert {n: sorted(map(str, c.get("sources") or [])) for n, c in now.items()} == {
             n: sorted(map(str, c.get("sources") or [])) for n, c in wanted[site.name].items()}
@@ -211,10 +271,53 @@ def test_a_stream_that_somebody_deleted(csc):
     until(csc.admits, lambda: f"MQTT to open: {csc.gate()}", timeout=2 * PATIENCE)
 
 
+# --- upgrades ------------------------------------------------------------------------------------------------------
+def upgraded(site, version, **bus):
+    """The release with these keys of the site document changed; the files of auth-callout and of the supervisor follow."""
+    site.release.values = [*site.release.values, helm.bus(**bus)]
+    site.release.helm(version, "upgrade")
+    for pod in ("callout", "watch"):
+        site.pod(pod).refresh()
+
+
+@pytest.mark.parametrize("which, version", [("csc", 3), ("cpc", 4)])
+def test_upgrades(request, which, version):
+    """Of lists that both sites have: longer, empty, and as before. NACK brings the streams there, and MQTT stays open all the time."""
+    site = request.getfixturevalue(which)
+    until(lambda: site.states() == AS_SPECIFIED, lambda: site.streams_status().stdout, timeout=4 * PATIENCE)
+    before = {name: s["metadata"]["resourceVersion"] for name, s in site.streams().items()}
+    upgraded(site, version)
+    time.sleep(2 * SYNC)
+    after = {name: s["metadata"]["resourceVersion"] for name, s in site.streams().items()}
+    assert after == before, "an upgrade with nothing changed changes something"
+    more = {"cscExports": ["broadcast.>", "news.>"], "cscPrefixedExports": ["command.>"], "cpcExports": ["sensor.>", "alarm.>"]}
+    for lists in (more, dict.fromkeys(more, []), LISTS["crossLayer"]):
+        was = live(site)
+        upgraded(site, version, crossLayer=lists)
+        until(lambda: site.states() == AS_SPECIFIED and site.all_ready(), lambda: f"{site.streams_status().stdout}{site.conditions()}",
+              timeout=2 * PATIENCE)
+        assert live(site) != was
+        until(lambda: set(site.gate()["streams"].values()) == {"ok"}, site.gate, timeout=2 * PATIENCE)
+        assert site.gate()["gate"] == "open" and site.admits()
+
+
+def test_upgrade_by_a_cpc(csc):
+    upgraded(csc, 3, cpcIds=["1", "2"])
+    until(lambda: csc.states() == AS_SPECIFIED, lambda: csc.streams_status().stdout, timeout=PATIENCE)
+    assert len(live(csc)["$MQTT_msgs"]["sources"]) == 2
+    # the servers' pods are other ones then, and know the key of the new link
+    csc.stop("main")
+    csc.start("main")
+    key = csc.node.data("secrets", "nats-leaf-cpc-2")["pubkey"].decode()
+    assert key in Path(f"/proc/{csc.pod('main').pid()}/environ").read_text()
+    until(csc.admits, csc.gate, timeout=2 * PATIENCE)
+
+
 # --- the end -------------------------------------------------------------------------------------------------------
 def uninstall(site, *options):
     env = os.environ | {"KUBECTL": str(helm.BIN / "kubectl"), "HELM": str(helm.BIN / "helm3"), "KUBECONFIG": str(site.cluster.kubeconfig())}
-    return subprocess.run([SCRIPTS / "uninstall.sh", "-n", site.namespace, *options, charts.RELEASE], capture_output=True, text=True, env=env, timeout=120)
+    return subprocess.run([SCRIPTS / "uninstall.sh", "-n", site.namespace, *options, charts.RELEASE], capture_output=True, text=True, env=env,
+                          timeout=120)
 
 
 def test_uninstall(csc):
@@ -225,8 +328,21 @@ def test_uninstall(csc):
     assert done.returncode == 0, done.stdout + done.stderr
     assert csc.streams() == {} and NAMES <= set(live(csc))
     left = csc.cluster.kubectl("get", "all,configmaps,secrets,streams.jetstream.nats.io", "-n", csc.namespace, "-o", "name").stdout.split()
-    assert {name for name in left if not name.startswith("secret/")} == {"configmap/kube-root-ca.crt", "pod/event-bus-test-streams"}, left
+    assert {name for name in left if not name.startswith(("secret/", "pod/"))} == {"configmap/kube-root-ca.crt"}, left
     assert "secret/nats-nack-user" in left
+
+
+def test_helm_alone_leaves_the_streams(cpc):
+    """`helm uninstall` keeps the resources, as it says; installed again it takes them over."""
+    before = cpc.streams()
+    told = cpc.release.helm(3, "uninstall")
+    assert "kept" in told and all(f"[Stream] {name}" in told for name in before), told
+    after = cpc.streams()
+    assert set(after) == set(before) and not any("deletionTimestamp" in s["metadata"] for s in after.values())
+    cpc.release.helm(4, "install")
+    assert {n: s["metadata"]["uid"] for n, s in cpc.streams().items()} == {n: s["metadata"]["uid"] for n, s in before.items()}
+    until(cpc.all_ready, cpc.conditions, timeout=2 * PATIENCE)
+    assert cpc.states() == AS_SPECIFIED, cpc.streams_status().stdout
 
 
 def test_uninstall_without_nack_hangs_until_abandoned(cpc):
@@ -235,6 +351,7 @@ def test_uninstall_without_nack_hangs_until_abandoned(cpc):
     assert done.returncode != 0 and "does NACK run?" in done.stderr and "--abandon" in done.stderr, done.stdout + done.stderr
     hangs = cpc.streams()
     assert hangs and any("deletionTimestamp" in s["metadata"] and s["metadata"]["finalizers"] for s in hangs.values())
+    cpc.release.helm(3, "uninstall")  # and somebody did this first
     done = uninstall(cpc, "--abandon")
     assert done.returncode == 0, done.stdout + done.stderr
     assert cpc.streams() == {} and NAMES <= set(live(cpc))
