@@ -117,7 +117,8 @@ struct eb_config {
     struct eb_trace_config trace;
     /* sandbox */
     bool require_sandbox, sandbox_seccomp, sandbox_landlock;
-    /* By the place among eb_options: the value is of a variable OTEL_…, which may be meant for other programs.
+    /* By the place among eb_options: the value is of a variable OTEL_…, which may be meant for other
+     * programs.
      */
     bool inherited[EB_OPTIONS_MAX];
 };

@@ -490,6 +490,17 @@ def test_a_variable_for_others(site, tmp_path, case):
     assert done.returncode == 1 and "OTEL_" not in done.stdout + done.stderr, done.stdout + done.stderr
 
 
+@pytest.mark.parametrize("switch", [("OTEL_SDK_DISABLED", "true"), ("OTEL_SDK_DISABLED", "True"), ("OTEL_TRACES_EXPORTER", "none")])
+def test_switched_off_for_all(site, tmp_path, switch):
+    """Who gives a namespace a collector and says that nothing is to be sent there is heeded; the service's own key is not taken back by that."""
+    configured, document = Configured(site, tmp_path), site.permissions.read_text()
+    env = {"OTEL_EXPORTER_OTLP_ENDPOINT": "collector:4317", switch[0]: switch[1]}
+    done = configured.check(document, env)
+    assert done.returncode == 0 and "observability" not in done.stdout + done.stderr, done.stdout + done.stderr
+    done = configured.check(document, env | {OWN + "OTLP_ENDPOINT": "collector:4317"})
+    assert done.returncode == 1 and "not a URL of http or https" in done.stdout + done.stderr
+
+
 def test_it_starts_with_a_variable_for_others(new_site, monkeypatch):
     """The warning is in the log, the service is ready, clients get in, and nothing is traced."""
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector.monitoring.svc:4318")

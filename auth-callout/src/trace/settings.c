@@ -1,5 +1,8 @@
 #include "trace/settings.h"
 
+#include <stdlib.h>
+#include <strings.h>
+
 #include "base/file.h"
 #include "config_check.h"
 #include "config_value.h"
@@ -120,14 +123,27 @@ static void check_attributes(struct check *k) {
         eb_config_clear(k->config, eb_option_find(eb_str(key)));
 }
 
-static void switch_off(struct eb_config *c) {
-    eb_config_clear(c, eb_option_find(EB_STR(BLOCK "otlp.endpoint")));
-    eb_config_clear(c, eb_option_find(EB_STR(BLOCK "otlp.traces-endpoint")));
+/* Forgets where to; with all = false only what a variable OTEL_… says of it. */
+static void switch_off(struct eb_config *c, bool all) {
+    static const char *const keys[] = {BLOCK "otlp.endpoint", BLOCK "otlp.traces-endpoint"};
+    for (size_t i = 0; i < EB_COUNT_OF(keys); i++) {
+        const struct eb_option *o = eb_option_find(eb_str(keys[i]));
+        if (o && (all || c->inherited[o - eb_options]))
+            eb_config_clear(c, o);
+    }
+}
+
+/* Who hands down a collector's URL may hand down that nothing is sent there, too. */
+static bool is_off_for_all(void) {
+    const char *disabled = getenv("OTEL_SDK_DISABLED"), *exporter = getenv("OTEL_TRACES_EXPORTER");
+    return (disabled && strcasecmp(disabled, "true") == 0) || (exporter && strcmp(exporter, "none") == 0);
 }
 
 void eb_trace_check(struct eb_config *config, struct eb_findings *f) {
     const struct eb_trace_config *c = &config->trace;
     struct check k = {.config = config, .f = f};
+    if (is_off_for_all())
+        switch_off(config, false);
     if (!eb_trace_on(c))
         return;
     if (strcmp(c->protocol, "http/protobuf") != 0)
@@ -140,7 +156,7 @@ void eb_trace_check(struct eb_config *config, struct eb_findings *f) {
         wrong(&k, c->tls_cert ? BLOCK "otlp.tls.cert" : BLOCK "otlp.tls.key", "cert and key belong together",
               "give both or none");
     if (k.off)
-        switch_off(config);
+        switch_off(config, true);
 }
 
 static void doubtful(struct eb_findings *f, const char *file, const char *path, const char *text) {
