@@ -490,6 +490,29 @@ def test_a_variable_for_others(site, tmp_path, case):
     assert done.returncode == 1 and "OTEL_" not in done.stdout + done.stderr, done.stdout + done.stderr
 
 
+@pytest.mark.parametrize("case", ["grpc", "headers", "a certificate without key"])
+def test_a_variable_for_others_beside_our_own_collector(site, tmp_path, case):
+    """It is left out, and callouts are traced: where to is the service's own."""
+    env, key, _ = INHERITED[case]
+    done = Configured(site, tmp_path).check(site.permissions.read_text(), env, URL)
+    told = done.stdout + done.stderr
+    assert done.returncode == 0 and f"warning: observability.tracing.{key}: " in told and "in a variable OTEL_…: it does not count" in told, told
+    assert UNTRACED not in told and API_KEY not in told, told
+
+
+def test_our_own_headers_win(run_root, monkeypatch):
+    """The collector of the configuration gets the headers of the configuration, whatever a variable for others says."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "x-api-key=of-another")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
+    traced = Traced(run_root / "traced-own")
+    try:
+        traced.asks()
+        traced.collector.spans()
+        assert traced.collector.seen()[0].headers["x-api-key"] == API_KEY
+    finally:
+        traced.stop()
+
+
 @pytest.mark.parametrize("switch", [("OTEL_SDK_DISABLED", "true"), ("OTEL_SDK_DISABLED", "True"), ("OTEL_TRACES_EXPORTER", "none")])
 def test_switched_off_for_all(site, tmp_path, switch):
     """Who gives a namespace a collector and says that nothing is to be sent there is heeded; the service's own key is not taken back by that."""

@@ -39,12 +39,28 @@ static bool is_inherited(const struct check *k, const char *key) {
     return o && k->config->inherited[o - eb_options];
 }
 
-/* key: the option whose value is to blame. */
+/* As if the variable were unset. */
+static void leave_out(struct check *k, const char *key) {
+    const struct eb_option *o = eb_option_find(eb_str(key));
+    struct eb_config_source src = {NULL, 0, "default", NULL};
+    eb_config_clear(k->config, o);
+    if (o->fallback)
+        eb_config_set(k->config, o, eb_str(o->fallback), &src, k->f);
+}
+
+/* key: the option whose value is to blame. Beside a URL of our own, what else is inherited is just left out.
+ */
 static void wrong(struct check *k, const char *key, const char *text, const char *mend) {
     bool inherited = is_inherited(k, key);
+    bool off = inherited && is_inherited(k, k->config->trace.traces_endpoint ? BLOCK "otlp.traces-endpoint"
+                                                                             : BLOCK "otlp.endpoint");
     eb_findings_add(k->f, inherited ? EB_WARNING : EB_ERROR, NULL, 0, key, mend, "%s%s", text,
-                    inherited ? ", in a variable OTEL_…: callouts are not traced" : "");
-    k->off = k->off || inherited;
+                    off         ? ", in a variable OTEL_…: callouts are not traced"
+                    : inherited ? ", in a variable OTEL_…: it does not count"
+                                : "");
+    if (inherited && !off)
+        leave_out(k, key);
+    k->off = k->off || off;
 }
 
 static void check_url(struct check *k) {
