@@ -8,6 +8,7 @@
 #include "config_file.h"
 #include "config_list.h"
 #include "config_value.h"
+#include "trace/settings.h"
 
 #define IN_CLUSTER_ISSUER "https://kubernetes.default.svc"
 
@@ -108,7 +109,8 @@ static void load_environment(struct eb_config *c, struct eb_findings *f) {
         while (rest.p) {
             eb_auto_free char *one = eb_str_dup(eb_str_cut(&rest, ','));
             const char *value = one ? getenv(one) : NULL;
-            if (!value || !*value)
+            bool inherited = one && strncmp(one, "OTEL_", 5) == 0;
+            if (!value || !*value || (inherited && eb_str_trim(eb_str(value)).n == 0))
                 continue;
             /* Kubernetes sets PORT-like names to tcp://… for services; the full name is ours alone. */
             if (strcmp(one, "PORT") == 0 && !isdigit((unsigned char)*value))
@@ -117,6 +119,7 @@ static void load_environment(struct eb_config *c, struct eb_findings *f) {
             eb_buf_printf(&what, "environment variable %s", one);
             struct eb_config_source src = {NULL, 0, what.p, NULL};
             eb_config_set(c, o, eb_str(value), &src, f);
+            c->inherited[o - eb_options] = inherited;
         }
     }
 }
@@ -169,6 +172,8 @@ static void load_flags(struct eb_config *c, int argc, char *const *argv, struct 
             eb_config_finding(f, &src, o->key, "write --key=value", "the value is missing");
         else
             eb_config_set(c, o, eb_str(value), &src, f);
+        if (o)
+            c->inherited[o - eb_options] = false;
     }
 }
 
@@ -193,6 +198,7 @@ enum eb_rc eb_config_load(int argc, char *const *argv, struct eb_config **ret, s
     if (!complete(c))
         return EB_E_NOMEM;
     eb_config_check(c, findings);
+    eb_trace_check(c, findings);
     if (findings->errors)
         return EB_E_INVALID;
     *ret = EB_TAKE(c);

@@ -76,6 +76,8 @@ struct eb_trace_config {
 
 #define EB_REQUIRE_MQTT "mqtt-streams" /* in readiness.require: the gate of MQTT is open */
 
+#define EB_OPTIONS_MAX 128 /* not less than eb_options_n */
+
 struct eb_config {
     /* the service's own link */
     char *nats_url;
@@ -115,6 +117,10 @@ struct eb_config {
     struct eb_trace_config trace;
     /* sandbox */
     bool require_sandbox, sandbox_seccomp, sandbox_landlock;
+    /* By the place among eb_options: the value is of a variable OTEL_…, which may be meant for other
+     * programs.
+     */
+    bool inherited[EB_OPTIONS_MAX];
 };
 
 /*

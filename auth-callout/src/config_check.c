@@ -6,7 +6,6 @@
 #include "base/num.h"
 #include "kube/access.h"
 #include "policy/policy.h"
-#include "trace/settings.h"
 
 static void need(struct eb_findings *f, bool ok, const char *path, const char *text, const char *mend) {
     if (!ok)
@@ -182,5 +181,4 @@ void eb_config_check(const struct eb_config *c, struct eb_findings *f) {
         check_required(c, c->readiness_require.v[i], f);
     for (size_t i = 0; i < c->accounts_n; i++)
         check_account(&c->accounts[i], f);
-    eb_trace_check(&c->trace, f);
 }

@@ -8,7 +8,7 @@
 
 #define CONFIG_MAX ((size_t)1 << 20) /* bytes of a configuration file */
 /* Places of `issuers` and `accounts` among the marks of what was seen, behind all options. */
-enum { KEY_MAX = 128, SEEN_ISSUERS = 128, SEEN_ACCOUNTS, SEEN_MAX };
+enum { KEY_MAX = 128, SEEN_ISSUERS = EB_OPTIONS_MAX, SEEN_ACCOUNTS, SEEN_MAX };
 
 void eb_config_unknown(struct eb_findings *f, const struct eb_config_source *src, const char *path) {
     eb_auto_buf struct eb_buf mend = {0};

@@ -129,7 +129,11 @@ static enum eb_rc build(struct eb_gatekeeper *k, struct eb_err *reterr) {
         rc = eb_login_apply(k->login, c, opts, reterr);
     if (s == NATS_OK && rc == EB_OK)
         s = connect_and_listen(k, opts);
-    return s == NATS_OK ? rc : EB_FAIL(reterr, EB_E_IO, "%s", natsStatus_GetText(s));
+    if (s == NATS_OK)
+        return rc;
+    natsStatus last = NATS_OK;
+    const char *said = nats_GetLastError(&last); /* of this thread; what a server said stands there alone */
+    return EB_FAIL(reterr, EB_E_IO, "%s", said && *said && last == s ? said : natsStatus_GetText(s));
 }
 
 /* A connection that can be asked over, or the reason why there is none. nats.c reconnects by itself, unless

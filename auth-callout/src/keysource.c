@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "clock.h"
+#include "config_check.h"
 #include "kube/request.h"
 #include "log.h"
 #include "metrics.h"
@@ -116,6 +117,8 @@ static enum eb_rc fetch_url(struct eb_keysource *k, struct eb_buf *body, struct 
     (void)curl_easy_setopt(curl, CURLOPT_MAXREDIRS, (long)REDIRECTS_MAX);
     (void)curl_easy_setopt(curl, CURLOPT_FAILONERROR, 1L);
     (void)curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, detail);
+    if (eb_config_is_loopback_url(k->url)) /* a proxy could replace the keys */
+        (void)curl_easy_setopt(curl, CURLOPT_PROXY, "");
     limit_transfer(k, curl, body);
     if (k->ca)
         (void)curl_easy_setopt(curl, CURLOPT_CAINFO, k->ca);

@@ -30,6 +30,8 @@ void eb_link_note(struct eb_link *k, enum eb_link_state state, const char *troub
     EB_LOCKED(&l->mutex);
     if (state == LINK_CONFIRMED && k->state != LINK_CONNECTED)
         return; /* lost again while the server's word was under way */
+    bool was_up = k->state == LINK_CONNECTED || k->state == LINK_CONFIRMED;
+    bool is_up = state == LINK_CONNECTED || state == LINK_CONFIRMED;
     if (k->state == LINK_CONFIRMED && state != LINK_CONFIRMED)
         eb_count(EB_C_LINK_LOST);
     k->state = state;
@@ -42,8 +44,9 @@ void eb_link_note(struct eb_link *k, enum eb_link_state state, const char *troub
     for (size_t i = 0; i < l->n; i++)
         up += l->links[i].state == LINK_CONFIRMED;
     eb_gauge_set(EB_G_LINKS_UP, (int64_t)up);
-    if (l->opt.on_change)
-        l->opt.on_change(l->opt.ctx, state == LINK_CONNECTED || state == LINK_CONFIRMED);
+    /* A link that is refused each time it is built was not lost each time. */
+    if (l->opt.on_change && (is_up || was_up))
+        l->opt.on_change(l->opt.ctx, is_up);
     (void)pthread_cond_signal(&l->wake);
 }
 

@@ -186,21 +186,29 @@ static struct eb_str address_of(struct eb_str url, bool *ret_login, bool *ret_sc
     return at ? bare : eb_str_n(url.p, (size_t)(bare.p + bare.n - url.p));
 }
 
+bool eb_login_next_url(struct eb_str *rest, struct eb_str *ret) {
+    while (rest->n) {
+        size_t n = 0;
+        while (n < rest->n && !strchr(SEPARATORS, rest->p[n]))
+            n++;
+        *ret = eb_str_n(rest->p, n);
+        n += n < rest->n;
+        *rest = eb_str_n(rest->p + n, rest->n - n);
+        if (ret->n)
+            return true;
+    }
+    return false;
+}
+
 /* A comma within a password cuts it in two: what is before looks like an entry without a login, what is
  * behind like one with a login and no scheme. Such a list is not printed at all. */
 void eb_login_describe(const struct eb_config *c, struct eb_buf *to) {
     eb_auto_buf struct eb_buf all = {0};
     struct eb_str rest = eb_str(c->nats_url);
     bool doubtful = false;
-    while (rest.n) {
+    struct eb_str url;
+    while (eb_login_next_url(&rest, &url)) {
         bool login = false, scheme = false, first = all.n == 0;
-        size_t n = 0;
-        while (n < rest.n && !strchr(SEPARATORS, rest.p[n]))
-            n++;
-        struct eb_str url = eb_str_n(rest.p, n);
-        rest = eb_str_n(rest.p + n + (n < rest.n), rest.n - n - (n < rest.n));
-        if (url.n == 0)
-            continue;
         struct eb_str address = address_of(url, &login, &scheme);
         doubtful = doubtful || !address.p || (login && !scheme && !first);
         eb_buf_printf(&all, "%s%.*s", first ? "" : ", ", EB_STR_ARG(address));

@@ -18,6 +18,8 @@ EB_DEFINE_CLEANUP(struct eb_login, eb_login_free);
 /* Sets URLs, login and TLS. */
 EB_MUSTCHECK enum eb_rc eb_login_apply(struct eb_login *l, const struct eb_config *c, natsOptions *opts,
                                        struct eb_err *reterr);
+/* The next URL of nats.url, commas or blanks apart; false behind the last. */
+EB_MUSTCHECK bool eb_login_next_url(struct eb_str *rest, struct eb_str *ret);
 /* The URLs without user and password, for the log. */
 void eb_login_describe(const struct eb_config *c, struct eb_buf *to);
 

@@ -256,6 +256,7 @@ const struct eb_option eb_options[] = {
      "Limits the system calls that the process can make."},
 };
 const size_t eb_options_n = EB_COUNT_OF(eb_options);
+_Static_assert(EB_COUNT_OF(eb_options) <= EB_OPTIONS_MAX, "places are kept for fewer options");
 
 const struct eb_option *eb_option_find(struct eb_str key) {
     for (size_t i = 0; i < eb_options_n; i++)

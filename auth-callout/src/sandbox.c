@@ -9,6 +9,7 @@
 #include "kube/access.h"
 #include "landlock.h"
 #include "log.h"
+#include "login.h"
 #include "syscalls.h"
 #include "trace/settings.h"
 
@@ -145,9 +146,9 @@ static void allow_files(struct eb_landlock *l, const struct eb_config *c, const 
 }
 
 static void allow_ports(struct eb_landlock *l, const struct eb_config *c) {
-    struct eb_str rest = eb_str(c->nats_url);
-    while (rest.p)
-        eb_landlock_connect(l, port_of(eb_str_trim(eb_str_cut(&rest, ',')), 4222));
+    struct eb_str rest = eb_str(c->nats_url), url;
+    while (eb_login_next_url(&rest, &url))
+        eb_landlock_connect(l, port_of(url, 4222));
     static const uint16_t usual[] = {53, 80, 443,
                                      4222}; /* names; redirects; servers that the cluster tells of */
     for (size_t i = 0; i < EB_COUNT_OF(usual); i++)
@@ -155,9 +156,9 @@ static void allow_ports(struct eb_landlock *l, const struct eb_config *c) {
     for (size_t i = 0; eb_config_issuer(c, i); i++)
         allow_issuer_ports(l, eb_config_issuer(c, i));
     if (eb_trace_on(&c->trace)) {
-        eb_auto_buf struct eb_buf url = {0};
-        eb_trace_url(&c->trace, &url);
-        eb_landlock_connect(l, port_of(eb_buf_get(&url), 443));
+        eb_auto_buf struct eb_buf collector = {0};
+        eb_trace_url(&c->trace, &collector);
+        eb_landlock_connect(l, port_of(eb_buf_get(&collector), 443));
     }
     eb_landlock_bind(l, (uint16_t)c->host_port);
     eb_landlock_bind(l, (uint16_t)c->metrics_port);

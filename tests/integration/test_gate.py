@@ -417,3 +417,45 @@ def test_a_cluster_with_a_node_down(new_federation):
         until(lambda: gets_in(node - 1), "an MQTT client to get in at the node that was down", timeout=4 * PATIENCE)
         assert gate(site)["gate"] == "open"
     assert site.metrics()[DROPPED] == 0
+
+
+def few_connections(site, n):
+    """The account of auth-callout may have so many, from the next start of the server on."""
+    conf = site.dir / "conf/main.conf"
+    text = conf.read_text()
+    assert text.count("\n  AUTHX {\n") == 1
+    conf.write_text(text.replace("\n  AUTHX {\n", f"\n  AUTHX {{\n    limits: {{ max_connections: {n} }}\n"))
+
+
+def test_a_link_that_never_comes_up(new_site):
+    """One link is refused again and again, the others stand: nothing was lost, so the gate is not in doubt each time."""
+    site = new_site(callout_timeout=TIMEOUT)
+    few_connections(site, 2)
+    for verb in ("stop", "start"):  # the last to connect is the second link
+        site.bus(verb, "csc/nats-main", "csc/auth-callout")
+    rebuilt = "auth_nats_link_rebuilt_total"
+
+    def refused(times):
+        before = site.metrics()[rebuilt]
+        until(lambda: site.metrics()[rebuilt] >= before + times, "links to be built anew", timeout=4 * PATIENCE)
+
+    refused(2)
+    until(lambda: gate(site)["gate"] == "open", "the gate to open")
+    offset = site.log.size()
+    refused(3)
+    assert gate(site)["gate"] == "open" and not [line for line in site.log.since(offset) if line["msg"].startswith("MQTT")]
+
+
+def test_a_server_that_takes_no_more(new_site):
+    """A link is in first, the connection that asks is refused: the server's words say why."""
+    site = new_site(callout_timeout=TIMEOUT)
+    few_connections(site, 1)
+    for _ in range(10):
+        site.bus("stop", "csc/nats-main")
+        site.bus("start", "csc/nats-main")
+        if until(lambda: (ready := json.loads(site.http("/readyz")[1])) and (ready["nats"]["links_confirmed"] or ready["mqtt"]["gate"] == "open") and ready,
+                 "one of them to be in", timeout=4 * PATIENCE)["nats"]["links_confirmed"]:
+            break
+    said = "no link to NATS to ask for the streams over: "
+    trouble = until(lambda: (text := gate(site)["trouble"]).startswith(said) and text, lambda: f"the reason: {gate(site)}", timeout=4 * PATIENCE)
+    assert "uthorization" in trouble or "onnections exceeded" in trouble, trouble

@@ -38,6 +38,17 @@ def noticed(stream, n=NOTICED):
     until(lambda: sum(a.outcome in (DOWN, LATE) for a in list(stream.attempts)) >= before + n, "clients to meet the outage", timeout=4 * PATIENCE)
 
 
+# --- its servers ---------------------------------------------------------------------------------------------------------------
+
+def test_servers_with_blanks_between(new_site, monkeypatch):
+    """Each of them may be connected to: the sandbox takes the list apart as the link does."""
+    site = new_site()
+    site.bus("stop", "csc/auth-callout")
+    monkeypatch.setenv("NATS_URL", f"nats://{site.address}:{site.ports['NATS']} nats://{site.address}:{site.ports['SPARE_1']}")
+    site.bus("start", "csc/auth-callout")
+    assert site.http("/readyz")[0] == 200
+
+
 # --- the identity provider -----------------------------------------------------------------------------------------------------
 
 def others_get_in(site):

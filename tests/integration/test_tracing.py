@@ -1,5 +1,6 @@
 """A span a callout at a collector of traces: what it says and what never, and that no collector, however it behaves, makes a client wait."""
 import math
+import socket
 import subprocess
 import time
 import uuid
@@ -23,13 +24,13 @@ RENEWED = "k-77aa09f1c3e84b52"
 class Traced:
     """A site whose callouts are traced to a collector of its own."""
 
-    def __init__(self, root, scheme="http", settings="", otlp="", down=False):
+    def __init__(self, root, scheme="http", settings="", otlp="", down=False, address=None):
         root.mkdir(parents=True)
         self.extra, self.headers = root / "tracing.yaml", root / "keys/headers"
         self.headers.parent.mkdir()
         self.site = Site(root / "site", callout_extra=self.extra)
         self.tls = self._certificates(root / "tls") if scheme == "https" else None
-        self.collector = Collector(self.site.address, self.site.ports["SPARE_1"], self.tls and self.tls["server"])
+        self.collector = Collector(address or self.site.address, self.site.ports["SPARE_1"], self.tls and self.tls["server"])
         self.write_headers(API_KEY)
         ways = "".join(f"      {key}: \"{value}\"\n" for key, value in (self.tls or {"client": {}})["client"].items())
         self.extra.write_text(f"observability:\n  tracing:\n{settings}    otlp:\n      endpoint: \"{self.collector.url}/\"\n"
@@ -397,21 +398,22 @@ def test_a_stranger_in_its_place(new_traced):
 
 OTLP = "--observability.tracing.otlp."
 URL = OTLP + "endpoint=https://127.0.0.1:4318"
+OWN = "AUTH_CALLOUT_OBSERVABILITY_TRACING_"
 # flags, environment; what the finding says
 WRONG = {
     "grpc's port by name": ([OTLP + "endpoint=collector:4317"], {}, "not a URL of http or https"),
     "http to another host": ([OTLP + "endpoint=http://collector:4318"], {}, "neither https nor http to loopback"),
     "a login in the URL": ([OTLP + f"endpoint=https://u:{API_KEY}@c:4318"], {}, "the URL holds a login"),
     "a query": ([OTLP + "endpoint=https://c:4318/?x=1"], {}, "nothing can be appended"),
-    "grpc": ([URL], {"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, "a protocol that is not spoken here"),
-    "no pair": ([URL], {"OTEL_EXPORTER_OTLP_HEADERS": f"x-api-key={API_KEY},{API_KEY}"}, "item 2: an item is not name=value"),
-    "a line end in a header": ([URL], {"OTEL_EXPORTER_OTLP_HEADERS": f"x-api-key={API_KEY}%0d%0aX: y"}, "item 1: the value is empty, or holds what"),
-    "our own header": ([URL], {"OTEL_EXPORTER_OTLP_HEADERS": "Content-Type=text/plain"}, "item 1: this header is written by the exporter"),
-    "two kinds of headers": ([URL, OTLP + "headers-file=/h"], {"OTEL_EXPORTER_OTLP_HEADERS": f"x-api-key={API_KEY}"}, "are both given"),
+    "grpc": ([URL], {OWN + "OTLP_PROTOCOL": "grpc"}, "a protocol that is not spoken here"),
+    "no pair": ([URL], {OWN + "OTLP_HEADERS": f"x-api-key={API_KEY},{API_KEY}"}, "item 2: an item is not name=value"),
+    "a line end in a header": ([URL], {OWN + "OTLP_HEADERS": f"x-api-key={API_KEY}%0d%0aX: y"}, "item 1: the value is empty, or holds what"),
+    "our own header": ([URL], {OWN + "OTLP_HEADERS": "Content-Type=text/plain"}, "item 1: this header is written by the exporter"),
+    "two kinds of headers": ([URL, OTLP + "headers-file=/h"], {OWN + "OTLP_HEADERS": f"x-api-key={API_KEY}"}, "are both given"),
     "a certificate without key": ([URL, OTLP + "tls.cert=/c"], {}, "cert and key belong together"),
     "no ratio": (["--observability.tracing.sample-ratio=25%"], {}, "from 0 to 1"),
     "more than all": (["--observability.tracing.sample-ratio=1.01"], {}, "from 0 to 1"),
-    "no attribute": ([URL], {"OTEL_RESOURCE_ATTRIBUTES": "a=1,b"}, "b: an item is not name=value"),
+    "no attribute": ([URL], {OWN + "RESOURCE_ATTRIBUTES": "a=1,b"}, "b: an item is not name=value"),
     "headers as a flag": ([OTLP + f"headers=x={API_KEY}"], {}, "a secret cannot be given as a flag"),
 }
 
@@ -453,6 +455,95 @@ def test_variables_of_opentelemetry(site, tmp_path):
     env = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318", "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf", "OTEL_SERVICE_NAME": "x",
            "OTEL_RESOURCE_ATTRIBUTES": "a=1,b=2", "OTEL_EXPORTER_OTLP_HEADERS": "a=b"}
     assert configured.check(document, env).returncode == 0
-    assert configured.check(document, env | {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "ftp://x"}).returncode == 1
+    blank = configured.check(document, env | {"OTEL_SERVICE_NAME": " "})
+    assert blank.returncode == 0 and "warning" not in blank.stdout + blank.stderr
     without = {"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc", "OTEL_EXPORTER_OTLP_HEADERS": "nonsense"}
     assert configured.check(document, without).returncode == 0
+
+
+ENDPOINT = {"OTEL_EXPORTER_OTLP_ENDPOINT": "https://127.0.0.1:4318"}
+UNTRACED, PLAIN = "in a variable OTEL_…: callouts are not traced", "spans go without all of its attributes"
+# variables that a whole namespace is given; the key that the warning names, what it says
+INHERITED = {
+    "http to another host": ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318"}, "otlp.endpoint", "neither https nor http to loopback, " + UNTRACED),
+    "grpc's port by name": ({"OTEL_EXPORTER_OTLP_ENDPOINT": "collector:4317"}, "otlp.endpoint", "not a URL of http or https, " + UNTRACED),
+    "a login": ({"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": f"https://u:{API_KEY}@c"}, "otlp.traces-endpoint", "the URL holds a login, " + UNTRACED),
+    "grpc": (ENDPOINT | {"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, "otlp.protocol", UNTRACED),
+    "headers": (ENDPOINT | {"OTEL_EXPORTER_OTLP_HEADERS": f"x={API_KEY},{API_KEY}"}, "otlp.headers", "item 2: an item is not name=value, " + UNTRACED),
+    "a certificate without key": (ENDPOINT | {"OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE": "/c"}, "otlp.tls.cert", UNTRACED),
+    "attributes": (ENDPOINT | {"OTEL_RESOURCE_ATTRIBUTES": "a=1,b"}, "resource-attributes", "b: an item is not name=value, in a variable OTEL_…: " + PLAIN),
+    "many attributes": (ENDPOINT | {"OTEL_RESOURCE_ATTRIBUTES": ",".join(f"a{i}=1" for i in range(65))}, "resource-attributes", PLAIN),
+}
+
+
+@pytest.mark.parametrize("case", INHERITED)
+def test_a_variable_for_others(site, tmp_path, case):
+    """What is wrong with it is told, and keeps nobody out; the service's own name for the same is an error."""
+    env, key, said = INHERITED[case]
+    configured, document = Configured(site, tmp_path), site.permissions.read_text()
+    done = configured.check(document, env)
+    told = done.stdout + done.stderr
+    assert done.returncode == 0 and f"warning: observability.tracing.{key}: " in told and said in told and API_KEY not in told, told
+    own = next(value for name, value in reversed(env.items()))
+    name = "AUTH_CALLOUT_OBSERVABILITY_TRACING_" + key.upper().replace(".", "_").replace("-", "_")
+    done = configured.check(document, env | {name: own})
+    assert done.returncode == 1 and "OTEL_" not in done.stdout + done.stderr, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("case", ["grpc", "headers", "a certificate without key"])
+def test_a_variable_for_others_beside_our_own_collector(site, tmp_path, case):
+    """It is left out, and callouts are traced: where to is the service's own."""
+    env, key, _ = INHERITED[case]
+    done = Configured(site, tmp_path).check(site.permissions.read_text(), env, URL)
+    told = done.stdout + done.stderr
+    assert done.returncode == 0 and f"warning: observability.tracing.{key}: " in told and "in a variable OTEL_…: it does not count" in told, told
+    assert UNTRACED not in told and API_KEY not in told, told
+
+
+def test_our_own_headers_win(run_root, monkeypatch):
+    """The collector of the configuration gets the headers of the configuration, whatever a variable for others says."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "x-api-key=of-another")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
+    traced = Traced(run_root / "traced-own")
+    try:
+        traced.asks()
+        traced.collector.spans()
+        assert traced.collector.seen()[0].headers["x-api-key"] == API_KEY
+    finally:
+        traced.stop()
+
+
+@pytest.mark.parametrize("switch", [("OTEL_SDK_DISABLED", "true"), ("OTEL_SDK_DISABLED", "True"), ("OTEL_TRACES_EXPORTER", "none")])
+def test_switched_off_for_all(site, tmp_path, switch):
+    """Who gives a namespace a collector and says that nothing is to be sent there is heeded; the service's own key is not taken back by that."""
+    configured, document = Configured(site, tmp_path), site.permissions.read_text()
+    env = {"OTEL_EXPORTER_OTLP_ENDPOINT": "collector:4317", switch[0]: switch[1]}
+    done = configured.check(document, env)
+    assert done.returncode == 0 and "observability" not in done.stdout + done.stderr, done.stdout + done.stderr
+    done = configured.check(document, env | {OWN + "OTLP_ENDPOINT": "collector:4317"})
+    assert done.returncode == 1 and "not a URL of http or https" in done.stdout + done.stderr
+
+
+def test_it_starts_with_a_variable_for_others(new_site, monkeypatch):
+    """The warning is in the log, the service is ready, clients get in, and nothing is traced."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector.monitoring.svc:4318")
+    site = new_site()
+    (line,) = site.log.find(0, level="warn", path="observability.tracing.otlp.endpoint")
+    assert UNTRACED in line["finding"] and "allow-http" in line["mend"], line
+    admitted(site.mqtt())
+    assert not site.log.find(0, msg="callouts are traced") and not [line for line in site.log.since(0) if "trace_id" in line]
+
+
+def test_loopback_needs_no_proxy(new_traced, monkeypatch):
+    """What is plain because it stays on this machine does not leave it by way of http_proxy."""
+    with socket.socket() as proxy:
+        proxy.bind(("127.0.0.1", 0))
+        proxy.listen()
+        monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy.getsockname()[1]}")
+        monkeypatch.setenv("no_proxy", "127.64.0.0/10,127.128.0.0/9")  # where the bus is; the collector is elsewhere
+        traced = new_traced(address="127.0.0.1")
+        traced.asks()
+        assert traced.collector.spans()
+        proxy.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            proxy.accept()

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "clock.h"
+#include "config_check.h"
 #include "trace/pairs.h"
 #include "trace/settings.h"
 
@@ -147,6 +148,8 @@ static enum eb_rc set_up(struct eb_post *p, struct eb_err *reterr) {
     (void)curl_easy_setopt(curl, CURLOPT_WRITEDATA, p);
     (void)curl_easy_setopt(curl, CURLOPT_USERAGENT, "auth-callout");
     (void)curl_easy_setopt(curl, CURLOPT_POST, 1L);
+    if (eb_config_is_loopback_url(p->url.p)) /* http_proxy would have it leave the machine */
+        (void)curl_easy_setopt(curl, CURLOPT_PROXY, "");
     if (c->tls_ca)
         (void)curl_easy_setopt(curl, CURLOPT_CAINFO, c->tls_ca);
     if (c->tls_cert)

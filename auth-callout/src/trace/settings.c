@@ -1,7 +1,11 @@
 #include "trace/settings.h"
 
+#include <stdlib.h>
+#include <strings.h>
+
 #include "base/file.h"
 #include "config_check.h"
+#include "config_value.h"
 #include "trace/pairs.h"
 
 #define BLOCK "observability.tracing."
@@ -24,16 +28,48 @@ void eb_trace_url(const struct eb_trace_config *c, struct eb_buf *to) {
     eb_buf_z(to, "/v1/traces");
 }
 
-static void wrong(struct eb_findings *f, const char *path, const char *text, const char *mend) {
-    eb_findings_add(f, EB_ERROR, NULL, 0, path, mend, "%s", text);
+struct check {
+    struct eb_config *config;
+    struct eb_findings *f;
+    bool off; /* a value that is not the service's own is wrong */
+};
+
+static bool is_inherited(const struct check *k, const char *key) {
+    const struct eb_option *o = eb_option_find(eb_str(key));
+    return o && k->config->inherited[o - eb_options];
 }
 
-static void check_url(const struct eb_trace_config *c, struct eb_findings *f) {
+/* As if the variable were unset. */
+static void leave_out(struct check *k, const char *key) {
+    const struct eb_option *o = eb_option_find(eb_str(key));
+    struct eb_config_source src = {NULL, 0, "default", NULL};
+    eb_config_clear(k->config, o);
+    if (o->fallback)
+        eb_config_set(k->config, o, eb_str(o->fallback), &src, k->f);
+}
+
+/* key: the option whose value is to blame. Beside a URL of our own, what else is inherited is just left out.
+ */
+static void wrong(struct check *k, const char *key, const char *text, const char *mend) {
+    bool inherited = is_inherited(k, key);
+    bool off = inherited && is_inherited(k, k->config->trace.traces_endpoint ? BLOCK "otlp.traces-endpoint"
+                                                                             : BLOCK "otlp.endpoint");
+    eb_findings_add(k->f, inherited ? EB_WARNING : EB_ERROR, NULL, 0, key, mend, "%s%s", text,
+                    off         ? ", in a variable OTEL_…: callouts are not traced"
+                    : inherited ? ", in a variable OTEL_…: it does not count"
+                                : "");
+    if (inherited && !off)
+        leave_out(k, key);
+    k->off = k->off || off;
+}
+
+static void check_url(struct check *k) {
+    const struct eb_trace_config *c = &k->config->trace;
     const char *url = c->traces_endpoint ? c->traces_endpoint : c->endpoint;
     const char *path = c->traces_endpoint ? BLOCK "otlp.traces-endpoint" : BLOCK "otlp.endpoint";
     bool https = strncmp(url, "https://", 8) == 0, http = strncmp(url, "http://", 7) == 0;
     if (!https && !http) {
-        wrong(f, path, "not a URL of http or https",
+        wrong(k, path, "not a URL of http or https",
               "write https://HOST:4318, the collector's port for OTLP over HTTP");
         return;
     }
@@ -41,62 +77,102 @@ static void check_url(const struct eb_trace_config *c, struct eb_findings *f) {
     size_t host_n = strcspn(host, "/?#");
     for (const char *at = url; *at; at++)
         if (*at <= ' ' || *at > '~') {
-            wrong(f, path, "the URL holds a blank, a control character or a letter outside ASCII",
+            wrong(k, path, "the URL holds a blank, a control character or a letter outside ASCII",
                   "encode it as %XX");
             return;
         }
     if (host_n == 0)
-        wrong(f, path, "the URL names no host", "write https://HOST:4318");
+        wrong(k, path, "the URL names no host", "write https://HOST:4318");
     if (memchr(host, '@', host_n))
-        wrong(f, path, "the URL holds a login",
+        wrong(k, path, "the URL holds a login",
               "write it as a header into the file of " BLOCK "otlp.headers-file");
     if (strchr(url, '#') || (!c->traces_endpoint && strchr(url, '?')))
-        wrong(f, path, "nothing can be appended to this URL",
+        wrong(k, path, "nothing can be appended to this URL",
               "end it with the path; /v1/traces is put behind it");
     if (http && !c->allow_http && !eb_config_is_loopback_url(url))
-        wrong(f, path, "neither https nor http to loopback",
+        wrong(k, path, "neither https nor http to loopback",
               "use https, or set " BLOCK
               "otlp.allow-http: true and accept that spans and headers can be read on the way");
 }
 
-static void check_headers(const struct eb_trace_config *c, struct eb_findings *f) {
+static void check_headers(struct check *k) {
+    const struct eb_trace_config *c = &k->config->trace;
     struct eb_err err = {0};
     if (c->headers && c->headers_file)
-        wrong(f, BLOCK "otlp.headers", "headers and a file of headers are both given", "keep one");
+        wrong(k, BLOCK "otlp.headers", "headers and a file of headers are both given", "keep one");
     if (c->headers && eb_pairs_check_headers(eb_secret_get(c->headers), &err) != EB_OK)
-        wrong(f, BLOCK "otlp.headers", err.text,
+        wrong(k, BLOCK "otlp.headers", err.text,
               "write name=value,name=value with %XX for blanks and commas in a value");
 }
 
-static void check_attributes(const struct eb_trace_config *c, struct eb_findings *f) {
-    if (c->attributes.n > ATTRIBUTES_MAX)
-        wrong(f, BLOCK "resource-attributes", "more than 64 attributes", "leave some out");
-    for (size_t i = 0; i < c->attributes.n; i++) {
-        eb_auto_buf struct eb_buf value = {0}, text = {0};
+/* What is wrong with one attribute; NULL where nothing is. */
+static const char *fault_of(const char *attribute, struct eb_err *err) {
+    eb_auto_buf struct eb_buf value = {0};
+    struct eb_str rest = eb_str(attribute), name;
+    if (eb_pairs_next(&rest, &name, &value, err) && !eb_pairs_next(&rest, &name, &value, err) &&
+        err->rc == EB_OK)
+        return NULL;
+    return err->rc == EB_OK ? "not one attribute" : err->text;
+}
+
+static void check_attributes(struct check *k) {
+    static const char key[] = BLOCK "resource-attributes";
+    const struct eb_strs *all = &k->config->trace.attributes;
+    bool inherited = is_inherited(k, key), bad = all->n > ATTRIBUTES_MAX;
+    enum eb_severity severity = inherited ? EB_WARNING : EB_ERROR;
+    const char *without = inherited ? ", in a variable OTEL_…: spans go without all of its attributes" : "";
+    if (bad)
+        eb_findings_add(k->f, severity, NULL, 0, key, "leave some out", "more than %d attributes%s",
+                        ATTRIBUTES_MAX, without);
+    for (size_t i = 0; i < all->n; i++) {
         struct eb_err err = {0};
-        struct eb_str rest = eb_str(c->attributes.v[i]), name;
-        if (eb_pairs_next(&rest, &name, &value, &err) && !eb_pairs_next(&rest, &name, &value, &err) &&
-            err.rc == EB_OK)
+        const char *fault = fault_of(all->v[i], &err);
+        if (!fault)
             continue;
-        eb_buf_printf(&text, "%.80s: %s", c->attributes.v[i],
-                      err.rc == EB_OK ? "not one attribute" : err.text);
-        wrong(f, BLOCK "resource-attributes", text.p ? text.p : err.text,
-              "write name=value, deployment.environment.name=production for instance, with %XX for commas in "
-              "a value");
+        bad = true;
+        eb_findings_add(k->f, severity, NULL, 0, key,
+                        "write name=value, deployment.environment.name=production for instance, with %XX for "
+                        "commas in a value",
+                        "%.80s: %s%s", all->v[i], fault, without);
+    }
+    if (bad && inherited)
+        eb_config_clear(k->config, eb_option_find(eb_str(key)));
+}
+
+/* Forgets where to; with all = false only what a variable OTEL_… says of it. */
+static void switch_off(struct eb_config *c, bool all) {
+    static const char *const keys[] = {BLOCK "otlp.endpoint", BLOCK "otlp.traces-endpoint"};
+    for (size_t i = 0; i < EB_COUNT_OF(keys); i++) {
+        const struct eb_option *o = eb_option_find(eb_str(keys[i]));
+        if (o && (all || c->inherited[o - eb_options]))
+            eb_config_clear(c, o);
     }
 }
 
-void eb_trace_check(const struct eb_trace_config *c, struct eb_findings *f) {
+/* Who hands down a collector's URL may hand down that nothing is sent there, too. */
+static bool is_off_for_all(void) {
+    const char *disabled = getenv("OTEL_SDK_DISABLED"), *exporter = getenv("OTEL_TRACES_EXPORTER");
+    return (disabled && strcasecmp(disabled, "true") == 0) || (exporter && strcmp(exporter, "none") == 0);
+}
+
+void eb_trace_check(struct eb_config *config, struct eb_findings *f) {
+    const struct eb_trace_config *c = &config->trace;
+    struct check k = {.config = config, .f = f};
+    if (is_off_for_all())
+        switch_off(config, false);
     if (!eb_trace_on(c))
         return;
     if (strcmp(c->protocol, "http/protobuf") != 0)
-        wrong(f, BLOCK "otlp.protocol", "a protocol that is not spoken here",
+        wrong(&k, BLOCK "otlp.protocol", "a protocol that is not spoken here",
               "write http/protobuf, and the URL of the collector's port for it, 4318 as a rule");
-    check_url(c, f);
-    check_headers(c, f);
-    check_attributes(c, f);
+    check_url(&k);
+    check_headers(&k);
+    check_attributes(&k);
     if (!c->tls_cert != !c->tls_key)
-        wrong(f, BLOCK "otlp.tls", "cert and key belong together", "give both or none");
+        wrong(&k, c->tls_cert ? BLOCK "otlp.tls.cert" : BLOCK "otlp.tls.key", "cert and key belong together",
+              "give both or none");
+    if (k.off)
+        switch_off(config, true);
 }
 
 static void doubtful(struct eb_findings *f, const char *file, const char *path, const char *text) {

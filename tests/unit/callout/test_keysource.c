@@ -228,6 +228,16 @@ static void fetches_and_refreshes(void **state) {
     assert_false(has("a"));
 }
 
+/* http is taken from loopback because nobody is on the way: a proxy would be. */
+static void loopback_needs_no_proxy(void **state) {
+    (void)state;
+    assert_int_equal(setenv("http_proxy", "http://127.0.0.1:1", 1), 0);
+    start(3600000, NULL);
+    wait_done(1);
+    assert_int_equal(unsetenv("http_proxy"), 0);
+    assert_true(has("a"));
+}
+
 static void unknown_kids_fetch_once_in_ten_seconds(void **state) {
     (void)state;
     start(3600000, NULL);
@@ -523,6 +533,7 @@ int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, each_up, each_down)
     const struct CMUnitTest tests[] = {
         TEST(fetches_and_refreshes),
+        TEST(loopback_needs_no_proxy),
         TEST(unknown_kids_fetch_once_in_ten_seconds),
         TEST(who_looked_at_an_older_set_looks_again),
         TEST(failures_are_told_with_their_age),
