@@ -76,6 +76,9 @@ lines() { local f; for f in "$@"; do cat "$f" && echo; done; }
 
 umask 077
 if [ -z "$old" ]; then
+    for f in "$name" "${copies[@]}"; do
+        [ -e "$nkeys/$f" ] || die "no $nkeys/$f; nothing was done. Make the tree whole first: eventbus secrets generate $secrets"
+    done
     old=${secrets%/}.rotated/$site-$what-$(date -u +%Y%m%dT%H%M%SZ)
     mkdir -p "$old"
     say "1/5 a new key in $secrets; the old one in $old"

@@ -175,6 +175,15 @@ def test_an_interrupted_rotation_goes_on(tmp_path):
     kubectl.close()
 
 
+def test_a_tree_with_a_part_missing_is_left_as_it_is(tmp_path):
+    subprocess.run([PROGRAM, "secrets", "generate", tmp_path / "s"], check=True, capture_output=True)
+    (tmp_path / "s/csc/nkeys/xkey.nk").unlink()
+    before = sorted((tmp_path / "s").rglob("*"))
+    done = script("rotate.sh", "-n", "event-bus", "--secrets", tmp_path / "s", "--site", "csc", "xkey", KUBECTL="false")
+    assert done.returncode == 1 and "xkey.nk; nothing was done" in done.stderr
+    assert sorted((tmp_path / "s").rglob("*")) == before and not (tmp_path / "s.rotated").exists()
+
+
 def test_restart_takes_one_after_the_other(tmp_path):
     kubectl = Played(tmp_path, "kubectl", lambda arguments, _: f"{arguments[3]}\n" if arguments[2] == "get" and "mtls" not in arguments[3] else "")
     done = script("rotate.sh", "-n", "event-bus", "restart", KUBECTL=kubectl.path)
