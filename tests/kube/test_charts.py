@@ -31,8 +31,7 @@ EVERYTHING = {
             "issuer": "https://kubernetes.default.svc", "audience": "nats", "account": "LaunchLayer",
             "reserved-namespaces": ["cpc", "broadcast", "command", "sensor"]}},
         "kubernetesTokens": {"enabled": True},
-        "autoscaling": {"enabled": True}, "podDisruptionBudget": {"enabled": True}, "networkPolicy": {"enabled": True},
-        "serviceMonitor": {"enabled": True}}}
+        "autoscaling": {"enabled": True}, "podDisruptionBudget": {"enabled": True}, "networkPolicy": {"enabled": True}}}
 
 
 def device(account):
