@@ -12,6 +12,7 @@ for guard in tests/guards/*.sh; do
 done
 # shellcheck disable=SC2086 # ARGS is several words
 if [ -d tests/integration ]; then
-    tally_pytest integration tests/integration -q -m 'not long' ${ARGS:-}
+    # three at a time on two cores: much of it waits for what takes its time
+    tally_pytest integration tests/integration -q -n 3 -m 'not long' ${ARGS:-}
 fi
 tally_end

@@ -3,7 +3,8 @@
 # reload refuses a file whose callout has changed: so a rotation is a rolling restart, one server after the other, and this shows it.
 #
 #   rotate.sh -n NAMESPACE restart
-#       after Secrets were changed by whatever brings them: main servers, mTLS server, auth-callout, streams-watch, each waited for
+#       after Secrets were changed by whatever brings them: main servers, mTLS server, auth-callout, streams-watch, NACK, Surveyor, each
+#       waited for. Not for nats-authx-user, whose order is another one: docs/operations-kubernetes.md, the login of auth-callout
 #   rotate.sh -n NAMESPACE --secrets DIR --site SITE issuer|xkey
 #       the key that signs users, or the one that seals callouts: makes a new one in DIR (the tree of `eventbus secrets generate`), has
 #       auth-callout take both, gives the new one to the servers, then takes the old one away
@@ -50,7 +51,7 @@ servers() {
 if [ "$what" = restart ]; then
     servers
     roll deployment/event-bus-auth-callout
-    roll deployment/event-bus-streams-watch
+    for who in streams-watch nack surveyor; do roll "deployment/event-bus-$who"; done
     say "done"
     exit
 fi
@@ -75,6 +76,9 @@ lines() { local f; for f in "$@"; do cat "$f" && echo; done; }
 
 umask 077
 if [ -z "$old" ]; then
+    for f in "$name" "${copies[@]}"; do
+        [ -e "$nkeys/$f" ] || die "no $nkeys/$f; nothing was done. Make the tree whole first: eventbus secrets generate $secrets"
+    done
     old=${secrets%/}.rotated/$site-$what-$(date -u +%Y%m%dT%H%M%SZ)
     mkdir -p "$old"
     say "1/5 a new key in $secrets; the old one in $old"

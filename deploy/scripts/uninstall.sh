@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Takes a site out of Kubernetes in the order that loses nothing and hangs nowhere: first the Stream resources, while their controller NACK
-# still runs and can take its finalizers off them; then the release. `helm uninstall` alone ends NACK and keeps the Streams: whoever deletes
+# still runs and can take its finalizers off them; then the release. `helm uninstall` alone ends NACK and leaves the Streams: who deletes
 # them later, or the namespace, has them hang in Terminating. The data stays: streams are never deleted, and neither are volumes and Secrets.
 #
 #   uninstall.sh -n NAMESPACE RELEASE
@@ -27,7 +27,14 @@ if [ -z "$namespace" ] || [ -z "$release" ]; then usage >&2 && exit 2; fi
 k() { "$kubectl" -n "$namespace" "$@"; }
 readonly KIND=streams.jetstream.nats.io SELECTOR=app.kubernetes.io/instance=$release
 
-mapfile -t streams < <(k get "$KIND" -l "$SELECTOR" -o jsonpath='{range .items[*]}{.metadata.name}{" "}{.spec.preventDelete}{"\n"}{end}')
+# A cluster that does not answer is not one without Streams: only one that does not know the kind is.
+said=$(mktemp)
+trap 'rm -f "$said"' EXIT
+if ! found=$(k get "$KIND" -l "$SELECTOR" -o jsonpath='{range .items[*]}{.metadata.name}{" "}{.spec.preventDelete}{"\n"}{end}' 2>"$said"); then
+    grep -q "doesn't have a resource type" "$said" || die "which Streams there are is not known, nothing was done: $(cat "$said")"
+    found=''
+fi
+mapfile -t streams <<<"$found"
 for line in "${streams[@]}"; do
     read -r name kept <<<"$line"
     [ -z "$name" ] || [ "$kept" = true ] ||

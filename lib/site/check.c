@@ -305,10 +305,36 @@ static void read_age(struct eb_reading *r, const struct eb_node *map, struct eb_
         s->streams_max_age_ns = ns;
 }
 
+/*
+ * Replicas where the document does not say: three where it has three servers or more, as the chart's values
+ * do, else one. What the chart has where nothing is said at all, this program cannot know; a file that is the
+ * chart's is warned of.
+ */
+static int64_t streams_replicas(struct eb_reading *r, const struct eb_node *bus) {
+    static const char *const charts[] = {"production", "servers",       "keysRevision", "secrets",
+                                         "image",      "nack",          "streamsWatch", "surveyor",
+                                         "tests",      "networkPolicy", "monitoring"};
+    const struct eb_node *n = eb_node_get(eb_node_get(bus, "servers"), "replicas");
+    int64_t servers;
+    if (n)
+        return !n->quoted && eb_num_i64(n->text, 3, INT32_MAX, &servers) == EB_OK ? 3 : 1;
+    if (eb_node_get(eb_node_get(bus, "mqttStreams"), "replicas"))
+        return 1;
+    for (size_t i = 0; i < EB_COUNT_OF(charts); i++)
+        if (eb_node_get(bus, charts[i])) {
+            eb_reading_report(r, EB_WARNING, bus->line, "mqttStreams.replicas",
+                              "write replicas: 3, and servers: { replicas: 3 }; or 1, and 1",
+                              "missing, and servers.replicas too: the chart makes it 3 on 3 servers, this "
+                              "program 1");
+            break;
+        }
+    return 1;
+}
+
 static void read_streams(struct eb_reading *r, const struct eb_node *bus, struct eb_site *s) {
     static const char *const known[] = {"maxBytes", "replicas", "storage", "maxAge"};
     const struct eb_node *map = eb_check_get(r, bus, "", "mqttStreams", EB_DOC_MAP);
-    int64_t replicas = 1;
+    int64_t replicas = streams_replicas(r, bus);
     char quoted[100];
     s->streams_max_bytes = BYTES_DEFAULT;
     s->streams_max_age_ns = AGE_DEFAULT_NS;

@@ -65,7 +65,7 @@ struct eb_site {
     size_t extras_n;
     int64_t streams_max_bytes;                           /* bytes; 67108864 where not given */
     int64_t streams_max_age_ns;                          /* 3 h where not given */
-    unsigned streams_replicas;                           /* 1, 3, 5; 1 where not given */
+    unsigned streams_replicas;                           /* 1, 3, 5; where not given 3 on 3 servers, else 1 */
     bool streams_memory;                                 /* storage: memory */
     struct eb_site_tls leaf_server_tls, leaf_client_tls; /* cscLeafServerTLS, cpcLeafClientTLS */
     json_t

@@ -98,6 +98,13 @@ TEMPLATES = [
     ({"serviceConfig": {"jwks": {"url": "https://a", "issuer": SEED}}}, "serviceConfig.jwks.issuer: a seed"),
     (document(oauth2={"a": {"azp": SEED, "account": "CSC"}}), "permissions.document.oauth2.a.azp: a seed"),
     ({"serviceConfig": {"nats": {"url": "nats://me:secret@nats:4222"}}}, "serviceConfig.nats.url: a user and password"),
+    ({"serviceConfig": {"jwks": {"url": "https://me:secret@idp/keys"}}}, "serviceConfig.jwks.url: a user and password"),
+    ({"serviceConfig": {"issuers": [{"name": "a", "url": "https://me:secret@idp/keys"}]}}, "serviceConfig.issuers[0].url: a user and password"),
+    ({"extraObjects": [{"kind": "Secret", "stringData": {"a": SEED}}]}, "extraObjects[0].stringData.a: a seed"),
+    ({"podDisruptionBudget": {"minAvailable": 2}}, "podDisruptionBudget.minAvailable: 2 of 2 must stay"),
+    ({"replicaCount": 1, "podDisruptionBudget": {"minAvailable": 1}}, "podDisruptionBudget.minAvailable: 1 of 1 must stay"),
+    ({"podDisruptionBudget": {"minAvailable": "100%"}}, "podDisruptionBudget.minAvailable: 100% of 2 must stay"),
+    ({"podDisruptionBudget": {"maxUnavailable": 0}}, "podDisruptionBudget.maxUnavailable: none may be away"),
     ({"keys": {"issuerSeeds": []}}, "keys.issuerSeeds: nobody names the seed"),
     ({"mtls": {"ca": {"secretName": "a", "configMapName": "b"}}}, "mtls.ca: secretName and configMapName"),
     ({"permissions": {"existingConfigMap": "a", "document": {"noauth": {"account": "CSC"}}}},
@@ -121,7 +128,8 @@ def test_the_templates_refuse(each_helm, values, said):
 
 
 SECRETS = [({"nats": {"issuer-seed": "x"}}, "issuer-seed"), ({"nats": {"token": "x"}}, "token"),
-           ({"accounts": {"CSC": {"signing-seed": "x"}}}, "signing-seed")]
+           ({"accounts": {"CSC": {"signing-seed": "x"}}}, "signing-seed"),
+           ({"observability": {"tracing": {"otlp": {"headers": "authorization=x"}}}}, "headers")]
 
 
 @pytest.mark.parametrize("config, named", SECRETS, ids=[named for _config, named in SECRETS])

@@ -184,3 +184,19 @@ def test_servers_get_no_seed_but_of_their_own_links(tree, name):
         # nothing is asked for that the file does not use, and no key stands in the file itself
         assert {v for v in chart.environment} == set(re.findall(r"\$((?:NATS|LEAF|MTLS)_\w+)", chart.text))
         assert not re.search(r"\b[SU][A-Z2-7]{50,}", chart.text)
+
+
+@pytest.mark.parametrize("servers, replicas", [(None, 3), (1, 1), (2, 1), (3, 3), (5, 3)])
+def test_replicas_that_nobody_wrote(servers, replicas, tree, tmp_path):
+    """In the chart, in the document that it hands to `eventbus`, and, where that says how many servers, in an operator's own file."""
+    bus = {"clusterType": "csc", "servers": {"replicas": servers} if servers else {}}
+    chart = Chart(bus, tree, 3)
+    assert chart.document["global"]["eventBus"]["mqttStreams"] == {"maxAge": "3h", "maxBytes": 67108864, "storage": "file", "replicas": replicas}
+    assert {s["spec"]["replicas"] for s in chart.manifests.of("Stream")} == {replicas}
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    told = [Program(chart.document, tree, tmp_path / "a").streams]
+    if servers:
+        jetstream = {"maxMemory": 268435456, "maxFile": 8589934592}
+        told.append(Program({"global": {"eventBus": {**bus, "servers": {"replicas": servers, "jetstream": jetstream}}}}, tree, tmp_path / "b").streams)
+    assert [{s["num_replicas"] for s in streams} for streams in (*told, chart.streams)] == [{replicas}] * (len(told) + 1)

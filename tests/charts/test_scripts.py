@@ -175,12 +175,21 @@ def test_an_interrupted_rotation_goes_on(tmp_path):
     kubectl.close()
 
 
+def test_a_tree_with_a_part_missing_is_left_as_it_is(tmp_path):
+    subprocess.run([PROGRAM, "secrets", "generate", tmp_path / "s"], check=True, capture_output=True)
+    (tmp_path / "s/csc/nkeys/xkey.nk").unlink()
+    before = sorted((tmp_path / "s").rglob("*"))
+    done = script("rotate.sh", "-n", "event-bus", "--secrets", tmp_path / "s", "--site", "csc", "xkey", KUBECTL="false")
+    assert done.returncode == 1 and "xkey.nk; nothing was done" in done.stderr
+    assert sorted((tmp_path / "s").rglob("*")) == before and not (tmp_path / "s.rotated").exists()
+
+
 def test_restart_takes_one_after_the_other(tmp_path):
     kubectl = Played(tmp_path, "kubectl", lambda arguments, _: f"{arguments[3]}\n" if arguments[2] == "get" and "mtls" not in arguments[3] else "")
     done = script("rotate.sh", "-n", "event-bus", "restart", KUBECTL=kubectl.path)
     assert done.returncode == 0, done.stderr
     rolled = [line.split("rollout ")[1].split(" --timeout")[0] for line in kubectl.said() if "rollout" in line]
-    workloads = ("statefulset/event-bus", "deployment/event-bus-auth-callout", "deployment/event-bus-streams-watch")
+    workloads = ("statefulset/event-bus", *(f"deployment/event-bus-{who}" for who in ("auth-callout", "streams-watch", "nack", "surveyor")))
     assert rolled == [f"{verb} {what}" for what in workloads for verb in ("restart", "status")]
     kubectl.close()
 
@@ -225,6 +234,17 @@ def test_a_stream_that_would_take_its_data_along_stops_it(tmp_path):
     done = script("uninstall.sh", "-n", "event-bus", "event-bus", KUBECTL=kubectl.path, HELM=helm.path)
     assert done.returncode == 1 and "stream/event-bus-xl-retained has no preventDelete" in done.stderr
     assert len(order) == 1, "nothing was done"
+
+
+@pytest.mark.parametrize("says, status", [("The connection to the server 127.0.0.1:1 was refused", 1), ("error: the server doesn't have a resource type", 0)])
+def test_a_cluster_that_does_not_answer_is_not_taken_for_one_without_streams(tmp_path, says, status):
+    _, helm, order = played(tmp_path, {})
+    kubectl = tmp_path / "failing"
+    kubectl.write_text(f'#!/bin/sh\ncase $3 in get) case $4 in pvc) exit 0;; esac; echo "{says}" >&2; exit 1;; esac\n')
+    kubectl.chmod(0o755)
+    done = script("uninstall.sh", "-n", "event-bus", "event-bus", KUBECTL=kubectl, HELM=helm.path)
+    assert (done.returncode, order) == (status, ["helm uninstall event-bus -n event-bus"] if status == 0 else []), done.stderr
+    assert status == 0 or ("nothing was done" in done.stderr and says in done.stderr)
 
 
 def test_without_a_controller_it_says_so_and_can_be_told(tmp_path):

@@ -22,7 +22,10 @@
 {{- $config := include "auth-callout.config" . | fromJson -}}
 {{- $nats := $config.nats | default dict -}}
 {{- $where := dict "serviceConfig" $config "permissions.document" .Values.permissions.document
-  "extraEnv" (include "auth-callout.list" (list . "extraEnv") | fromJson).v "extraArgs" .Values.extraArgs "podAnnotations" .Values.podAnnotations -}}
+  "extraEnv" (include "auth-callout.list" (list . "extraEnv") | fromJson).v -}}
+{{- range list "extraArgs" "podAnnotations" "deploymentAnnotations" "initContainers" "extraContainers" "extraObjects" -}}
+{{- $_ := set $where . (index $.Values .) -}}
+{{- end -}}
 {{- range $path, $value := $where -}}
 {{- range include "auth-callout.seeds" (dict "value" $value "path" $path) | trim | splitList "\n" -}}
 {{- if . }}
@@ -38,6 +41,21 @@ serviceConfig.nats.{{ . }}: a secret has no place in a ConfigMap; use keys for s
 {{- range $name, $account := $config.accounts -}}
 {{- if index $account "signing-seed" }}
 serviceConfig.accounts.{{ $name }}.signing-seed: a secret has no place in a ConfigMap; use signing-seed-file with a mounted Secret, or hotConfig
+{{- end -}}
+{{- end -}}
+{{- $otlp := (($config.observability).tracing).otlp | default dict -}}
+{{- if $otlp.headers }}
+serviceConfig.observability.tracing.otlp.headers: a secret has no place in a ConfigMap; use headers-file with a mounted Secret
+{{- end -}}
+{{- $urls := dict "jwks.url" ($config.jwks).url -}}
+{{- range list "endpoint" "traces-endpoint" -}}{{- $_ := set $urls (printf "observability.tracing.otlp.%s" .) (get $otlp .) -}}{{- end -}}
+{{- range list "api-url" "jwks-url" -}}{{- $_ := set $urls (printf "kubernetes.%s" .) (get ($config.kubernetes | default dict) .) -}}{{- end -}}
+{{- range $i, $issuer := $config.issuers -}}
+{{- range list "url" "api-url" "jwks-url" -}}{{- $_ := set $urls (printf "issuers[%d].%s" $i .) (get $issuer .) -}}{{- end -}}
+{{- end -}}
+{{- range $path, $url := $urls -}}
+{{- if regexMatch "^[a-zA-Z]+://[^/?#]*@" (toString $url) }}
+serviceConfig.{{ $path }}: a user and password in a URL have no place in a ConfigMap; use hotConfig, or extraEnv with valueFrom
 {{- end -}}
 {{- end -}}
 {{- range $url := splitList "," (toString ($nats.url | default "")) -}}
@@ -77,6 +95,16 @@ serviceConfig.observability.metrics.prometheus.port: the same as host.port; writ
 {{- end -}}
 {{- if and .Values.serviceMonitor.enabled (or (not .Values.metricsService.enabled) (eq (include "auth-callout.metricsPort" .) "0")) }}
 serviceMonitor.enabled: there is no metrics Service to scrape; set metricsService.enabled: true and a metrics port that is not 0
+{{- end -}}
+{{- if .Values.podDisruptionBudget.enabled -}}
+{{- $least := int (ternary .Values.autoscaling.minReplicas .Values.replicaCount .Values.autoscaling.enabled) -}}
+{{- $stay := .Values.podDisruptionBudget.minAvailable | toString -}}
+{{- $away := .Values.podDisruptionBudget.maxUnavailable | toString -}}
+{{- if or (eq $stay "100%") (and (regexMatch "^[0-9]+$" $stay) (ge (int $stay) $least) (gt $least 0)) }}
+podDisruptionBudget.minAvailable: {{ $stay }} of {{ $least }} must stay, so no node with one of them could be drained; write less, or leave it out
+{{- else if and (eq $stay "") (has $away (list "0" "0%")) }}
+podDisruptionBudget.maxUnavailable: none may be away, so no node with one of them could be drained; write 1 or more
+{{- end -}}
 {{- end -}}
 {{- if and .Values.autoscaling.enabled (gt (int .Values.autoscaling.minReplicas) (int .Values.autoscaling.maxReplicas)) }}
 autoscaling.minReplicas: more than maxReplicas

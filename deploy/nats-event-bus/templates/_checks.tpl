@@ -5,6 +5,7 @@ values that are fixed texts and yet must agree with the site. All of it together
 {{- define "eventbus.check.chart" -}}
 {{- $site := include "eventbus.site" . | fromJson -}}
 {{- $bus := include "eventbus.bus" . | fromJson -}}
+{{- include "eventbus.check.seeds" . -}}
 {{- $r := include "eventbus.reading" "global.eventBus" | fromJson -}}
 {{- include "eventbus.check.routes" (list $r $site $bus) -}}
 {{- include "eventbus.check.link" (list $r $site $bus) -}}
@@ -12,10 +13,54 @@ values that are fixed texts and yet must agree with the site. All of it together
 {{- include "eventbus.check.secrets" (list $r . $bus) -}}
 {{- $_ := set $r "base" "" -}}
 {{- include "eventbus.check.charts" (list $r . $bus $site) -}}
-{{- if $r.errors -}}
+{{- include "eventbus.check.running" (list $r . $site) -}}
+{{- include "eventbus.check.end" $r -}}
+{{- end -}}
+
+{{/* READING: the end of rendering where there are errors. */}}
+{{- define "eventbus.check.end" -}}
+{{- if .errors -}}
 {{- $lines := list -}}
-{{- range $finding := $r.errors -}}{{- $lines = append $lines (printf "error: %s" (include "eventbus.finding" $finding)) -}}{{- end -}}
-{{- fail (printf "the values are refused\n%s\n%d error%s" (join "\n" $lines) (len $r.errors) (ternary "" "s" (eq (len $r.errors) 1))) -}}
+{{- range $finding := .errors -}}{{- $lines = append $lines (printf "error: %s" (include "eventbus.finding" $finding)) -}}{{- end -}}
+{{- fail (printf "the values are refused\n%s\n%d error%s" (join "\n" $lines) (len .errors) (ternary "" "s" (eq (len .errors) 1))) -}}
+{{- end -}}
+{{- end -}}
+
+{{/*
+Seeds anywhere in the values: Helm keeps those in the cluster, and the site goes into a ConfigMap and annotations. Before all else, since other
+findings name values. The chart auth-callout looks through its own.
+*/}}
+{{- define "eventbus.check.seeds" -}}
+{{- $values := omit .Values "auth-callout" -}}
+{{- if regexMatch "S[UAOXNC][A-Z2-7]{56}" (toJson $values) -}}
+{{- $r := include "eventbus.reading" "" | fromJson -}}
+{{- range $key, $value := $values -}}
+{{- /* Helm puts the global values into the block of each chart */ -}}
+{{- $own := ternary (omit (ternary $value dict (kindIs "map" $value)) "global") $value (and (kindIs "map" $value) (ne $key "global")) -}}
+{{- range include "auth-callout.seeds" (dict "value" $own "path" $key) | trim | splitList "\n" -}}
+{{- with trim . -}}
+{{- include "eventbus.report" (list $r "errors" . "a seed stands here, which everybody who may read the release could see"
+    "put it into a Secret, and write that one's name") -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- include "eventbus.check.end" $r -}}
+{{- end -}}
+{{- end -}}
+
+{{/*
+(list READING ROOT SITE): what an upgrade would destroy: servers do not become a cluster, or a single one, with what they have stored. What
+runs is asked of the cluster, so `helm template` cannot tell. Servers that are stopped (0) say nothing.
+*/}}
+{{- define "eventbus.check.running" -}}
+{{- $now := int (index . 2).servers.replicas -}}
+{{- $found := lookup "apps/v1" "StatefulSet" (index . 1).Release.Namespace "event-bus" -}}
+{{- $before := dig "spec" "replicas" 0 ($found | default dict) | int -}}
+{{- if and $before (ne (eq $before 1) (eq $now 1)) -}}
+{{- include "eventbus.report" (list (index . 0) "errors" "global.eventBus.servers.replicas"
+    (printf "%d, and %d run%s: nats-server does not take what one server alone stored into a cluster, or the other way round" $now $before
+        (ternary "s" "" (eq $before 1)))
+    (printf "write %d; docs/operations-kubernetes.md, Scale, says how a site begins anew" $before)) -}}
 {{- end -}}
 {{- end -}}
 

@@ -29,20 +29,18 @@ enableServiceLinks: false
 automountServiceAccountToken: false
 securityContext:
   {{- include "eventbus.podSecurity" . | nindent 2 }}
-{{- with ((include "eventbus.bus" . | fromJson).image | default dict).pullSecrets }}
+{{- with include "eventbus.pullSecrets" . | fromJsonArray }}
 imagePullSecrets:
-  {{- range . }}
-  - name: {{ . }}
-  {{- end }}
+  {{- toYaml . | nindent 2 }}
 {{- end }}
 volumes:
   - name: site
     configMap: {name: event-bus-site}
   - name: keys
     secret:
-      secretName: {{ include "eventbus.secretName" (dict "root" . "name" "nats-streams") }}
+      secretName: {{ include "eventbus.secretName" (dict "root" . "name" "nats-streams") | quote }}
       defaultMode: 288 # 0440
       items:
         {{- $key := include "eventbus.secretKey" (dict "root" . "name" "nats-streams" "key" "seed") }}
-        - {key: {{ $key }}, path: {{ $key }}}
+        - {key: {{ $key | quote }}, path: {{ $key | quote }}}
 {{- end -}}

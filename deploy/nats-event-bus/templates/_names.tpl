@@ -14,6 +14,9 @@ app.kubernetes.io/name: {{ .name }}
 app.kubernetes.io/instance: {{ .root.Release.Name }}
 {{- end -}}
 
+{{/* global.image, by which all charts that know it take a mirror: registry, pullPolicy, pullSecretNames. As JSON. */}}
+{{- define "eventbus.sharedImage" -}}{{- (.Values.global).image | default dict | toJson -}}{{- end -}}
+
 {{/* Only from the umbrella: the image of auth-callout has `eventbus`, too. */}}
 {{- define "eventbus.image" -}}
 {{- $own := (include "eventbus.bus" . | fromJson).image | default dict -}}
@@ -21,7 +24,7 @@ app.kubernetes.io/instance: {{ .root.Release.Name }}
 {{- $repository := $own.repository -}}
 {{- if not $repository -}}
 {{- $repository = $callout.repository | default "auth-callout" -}}
-{{- with $callout.registry -}}{{- $repository = printf "%s/%s" . $repository -}}{{- end -}}
+{{- with $callout.registry | default (include "eventbus.sharedImage" . | fromJson).registry -}}{{- $repository = printf "%s/%s" . $repository -}}{{- end -}}
 {{- end -}}
 {{- $digest := $own.digest | default (ternary "" $callout.digest (not (empty $own.tag))) -}}
 {{- $repository -}}
@@ -30,7 +33,19 @@ app.kubernetes.io/instance: {{ .root.Release.Name }}
 
 {{- define "eventbus.pullPolicy" -}}
 {{- $own := ((include "eventbus.bus" . | fromJson).image | default dict).pullPolicy -}}
-{{- $own | default ((index .Values "auth-callout").image | default dict).pullPolicy | default "IfNotPresent" -}}
+{{- $callout := ((index .Values "auth-callout").image | default dict).pullPolicy -}}
+{{- $own | default $callout | default (include "eventbus.sharedImage" . | fromJson).pullPolicy | default "IfNotPresent" -}}
+{{- end -}}
+
+{{/* What to pull it with, as a JSON list of {name}: its own Secrets, or, as the image itself, those of auth-callout. */}}
+{{- define "eventbus.pullSecrets" -}}
+{{- $found := list -}}
+{{- range ((include "eventbus.bus" . | fromJson).image | default dict).pullSecrets -}}{{- $found = append $found (dict "name" .) -}}{{- end -}}
+{{- if not $found -}}
+{{- range (include "eventbus.sharedImage" . | fromJson).pullSecretNames -}}{{- $found = append $found (dict "name" .) -}}{{- end -}}
+{{- $found = concat $found ((index .Values "auth-callout").imagePullSecrets | default list) | uniq -}}
+{{- end -}}
+{{- toJson $found -}}
 {{- end -}}
 
 {{/* The restricted Pod Security Standard, with more: for pods and for containers. */}}

@@ -308,10 +308,36 @@ decimal ids have their own, the others one by the first 32 bits of their SHA-256
   {{- end -}}
 {{- end -}}
 
+{{/*
+(list READING BUS): replicas where the document does not say: three where it has three servers or more, else one. Where it has neither, the
+chart's own values say how many servers; `eventbus` cannot know that, and warns of a file that is the chart's.
+*/}}
+{{- define "eventbus.streams.replicas" -}}
+  {{- $bus := index . 1 -}}
+  {{- $servers := (ternary $bus.servers dict (kindIs "map" $bus.servers)).replicas -}}
+  {{- $streams := (ternary $bus.mqttStreams dict (kindIs "map" $bus.mqttStreams)).replicas -}}
+  {{- if not (kindIs "invalid" $servers) -}}
+    {{- $three := false -}}
+    {{- if include "eventbus.isNumber" $servers -}}{{- $three = and (ge (float64 $servers) 3.0) (eq (floor $servers) (float64 $servers)) -}}{{- end -}}
+    {{- ternary 3 1 $three -}}
+  {{- else -}}
+    {{- $chart := false -}}
+    {{- range list "production" "servers" "keysRevision" "secrets" "image" "nack" "streamsWatch" "surveyor" "tests" "networkPolicy" "monitoring" -}}
+      {{- if not (kindIs "invalid" (index $bus .)) -}}{{- $chart = true -}}{{- end -}}
+    {{- end -}}
+    {{- if and $chart (kindIs "invalid" $streams) -}}
+      {{- include "eventbus.report" (list (index . 0) "warnings" "mqttStreams.replicas"
+          "missing, and servers.replicas too: the chart makes it 3 on 3 servers, this program 1"
+          "write replicas: 3, and servers: { replicas: 3 }; or 1, and 1") -}}
+    {{- end -}}
+    {{- 1 -}}
+  {{- end -}}
+{{- end -}}
+
 {{- define "eventbus.read.streams" -}}
   {{- $r := index . 0 -}}
   {{- $bus := index . 1 -}}
-  {{- $streams := dict "maxBytes" 67108864 "maxAge" 10800000000000 "replicas" 1 "storage" "file" -}}
+  {{- $streams := dict "maxBytes" 67108864 "maxAge" 10800000000000 "replicas" (include "eventbus.streams.replicas" (list $r $bus) | int64) "storage" "file" -}}
   {{- if include "eventbus.given" (list $r $bus "" "mqttStreams" "map") -}}
     {{- $map := $bus.mqttStreams -}}
     {{- include "eventbus.check.keys" (list $r $map "mqttStreams" (list "maxBytes" "replicas" "storage" "maxAge")) -}}
