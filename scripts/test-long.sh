@@ -24,8 +24,12 @@ for sanitizer in asan:address,undefined tsan:thread; do
     tally_run "build $name" sanitized "$name" "${sanitizer#*:}"
     tally_meson "unit $name" "build-$name" --suite unit --timeout-multiplier 10
     if [ -d tests/integration ]; then
+        left_out=()
+        # programs of one thread, in which there is nothing to find
+        [ "$name" != tsan ] || left_out=(--ignore-glob='*test_operator_cli.py' --ignore-glob='*test_secrets.py' --ignore-glob='*test_render.py'
+            --ignore-glob='*test_check.py')
         EB_BUILD=$PWD/build-$name EB_SANITIZER=$name tally_pytest "integration $name" tests/integration -q -m 'not long and not timing' \
-            --session-timeout "$(left)"
+            "${left_out[@]}" --session-timeout "$(left)"
     fi
 done
 if [ -d tests/integration ]; then

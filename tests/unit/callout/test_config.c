@@ -196,6 +196,7 @@ static void types(void **state) {
             bad[0] = "12x", bad[1] = "-1", bad[2] = "99999999999999999999", bad[3] = "1.5";
             break;
         case EB_OPT_DURATION: bad[0] = "soon", bad[1] = "-5s", bad[2] = "5 s", bad[3] = "1y"; break;
+        case EB_OPT_RATIO: bad[0] = "1.1", bad[1] = "-0.5", bad[2] = "half", bad[3] = "50%"; break;
         case EB_OPT_CHOICE: bad[0] = "loud", bad[1] = "INFO"; break;
         case EB_OPT_TEXT:
         case EB_OPT_PATH: bad[0] = "  "; break;
