@@ -88,3 +88,20 @@ go_pinned_run() { # function
     GOROOT=${GO_PINNED%/bin/go} GOPATH=$DEPS/go/path GOCACHE=$DEPS/go/cache GOTOOLCHAIN=local "$1" "$GO_PINNED"
 }
 go_pinned_remove() { rm -rf "$DEPS/go"; }
+# Calls FUNCTION GO with each Go of this machine until one does it, else with the pinned one.
+go_any() { # what-for function
+    local go
+    while read -r go _; do
+        "$2" "$go" && return 0
+    done < <(go_installed)
+    say "Go for building $1, into .deps (removed afterwards)"
+    go_pinned && go_pinned_run "$2" && go_pinned_remove
+}
+# The folder of a module, which is fetched where it is not there and held to its checksum; nothing of it is built. From outside every module
+# of ours, whose versions would count.
+go_module() { # go module version sum log
+    local told
+    told=$(cd / && GOFLAGS="${GOFLAGS:-} -modcacherw" nice -n 15 "$1" mod download -json "$2@$3" 2>"$5") || { tail -n 3 "$5" >&2; return 1; }
+    [ "$(jq -r .Sum <<<"$told")" = "$4" ] || { say "$2 $3 has another checksum than $4" >&2; return 1; }
+    jq -r .Dir <<<"$told"
+}

@@ -63,16 +63,12 @@ tools_here() {
 }
 
 # --- schemas -------------------------------------------------------------------------------------------------------------
-# Outside every module of ours: only what the checksum says is taken, and nothing of it is built.
 schemas_make() { # go
-    local go=$1 module version sum pattern told dir new=$SCHEMAS.new
+    local go=$1 module version sum pattern dir new=$SCHEMAS.new
     local files=()
     while read -r module version sum pattern; do
         case $module in '' | '#'*) continue ;; esac
-        told=$(cd / && GOFLAGS="${GOFLAGS:-} -modcacherw" nice -n 15 "$go" mod download -json "$module@$version" 2>"$DEPS/helm.log") ||
-            { tail -n 3 "$DEPS/helm.log" >&2; return 1; }
-        dir=$(jq -r .Dir <<<"$told")
-        [ "$(jq -r .Sum <<<"$told")" = "$sum" ] || { say "$module $version is not what scripts/helm/schemas.txt states"; return 1; }
+        dir=$(go_module "$go" "$module" "$version" "$sum" "$DEPS/helm.log") || return 1
         mapfile -t -O "${#files[@]}" files < <(compgen -G "$dir/$pattern")
     done <scripts/helm/schemas.txt
     rm -rf "$new"
@@ -83,19 +79,8 @@ schemas_make() { # go
 }
 all_of() { tools_build "$1" && schemas_make "$1"; }
 
-all_from_go() {
-    local go
-    while read -r go _; do
-        all_of "$go" && return 0
-    done < <(go_installed)
-    return 1
-}
-all_from_pinned_go() {
-    say "Go for building helm, into .deps (removed afterwards)"
-    go_pinned && go_pinned_run all_of && go_pinned_remove
-}
 since=$SECONDS
-all_from_go || all_from_pinned_go || die "helm or kubeconform could not be built, or the schemas not be fetched: see .deps/helm.log"
+go_any helm all_of || die "helm or kubeconform could not be built, or the schemas not be fetched: see .deps/helm.log"
 tools_here || die "a program in .deps/bin does not run, or is not the version of scripts/helm"
 stamp_text >"$DEPS/stamp-helm"
 say "ready: helm $(version_of helm3) and $(version_of helm4), kubeconform $(version_of kubeconform)," \

@@ -39,20 +39,17 @@ nack_build() { # go
 
 # --- CustomResourceDefinitions -------------------------------------------------------------------------------------------
 # A folder for each line that names some, in the order of the lines: of two files with the same definition the first counts.
-# Outside every module of ours: only what the checksum says is taken, and nothing of it is built.
 crds_copy() { # go
-    local go=$1 module version sum pattern told line=0 to
+    local go=$1 module version sum pattern dir line=0 to
     rm -rf "$CRDS.new"
     while read -r module version sum pattern; do
         case $module$pattern in '' | '#'* | *.json) continue ;; esac
-        told=$(cd / && GOFLAGS="${GOFLAGS:-} -modcacherw" nice -n 15 "$go" mod download -json "$module@$version" 2>"$DEPS/nack.log") ||
-            { tail -n 3 "$DEPS/nack.log" >&2; return 1; }
-        [ "$(jq -r .Sum <<<"$told")" = "$sum" ] || { say "$module $version is not what scripts/helm/schemas.txt states"; return 1; }
+        dir=$(go_module "$go" "$module" "$version" "$sum" "$DEPS/nack.log") || return 1
         line=$((line + 1))
         to=$CRDS.new/$(printf '%02d-%s' "$line" "${module##*/}")
         mkdir -p "$to"
         # shellcheck disable=SC2086 # the pattern is one
-        cp -- "$(jq -r .Dir <<<"$told")"/$pattern "$to/"
+        cp -- "$dir"/$pattern "$to/"
     done <scripts/helm/schemas.txt
     chmod -R u+w "$CRDS.new"
     rm -rf "$CRDS"
@@ -60,19 +57,8 @@ crds_copy() { # go
 }
 all_of() { nack_build "$1" && crds_copy "$1"; }
 
-all_from_go() {
-    local go
-    while read -r go _; do
-        all_of "$go" && return 0
-    done < <(go_installed)
-    return 1
-}
-all_from_pinned_go() {
-    say "Go for building jetstream-controller, into .deps (removed afterwards)"
-    go_pinned && go_pinned_run all_of && go_pinned_remove
-}
 since=$SECONDS
-all_from_go || all_from_pinned_go || die "jetstream-controller could not be built, or the definitions not be fetched: see .deps/nack.log"
+go_any jetstream-controller all_of || die "jetstream-controller could not be built, or the definitions not be fetched: see .deps/nack.log"
 nack_here || die ".deps/bin/jetstream-controller does not run, or is not ${NACK_VERSION#v}"
 stamp_text >"$DEPS/stamp-nack"
 say "ready: jetstream-controller $(nack_version), $(find "$CRDS" -type f | wc -l) files of definitions ($((SECONDS - since)) s)"
