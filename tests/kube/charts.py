@@ -65,7 +65,7 @@ def crds(cluster):
 
     def established():
         there = {c["metadata"]["name"]: c for c in cluster.api("GET", path)["items"]}
-        return all(any(c["type"] == "Established" and c["status"] == "True" for c in there[name].get("status", {}).get("conditions", []))
+        return all(any(c["type"] == "Established" and c["status"] == "True" for c in (there[name].get("status") or {}).get("conditions") or [])
                    for name in found)
     until(established, "the definitions to be there", timeout=60)
 

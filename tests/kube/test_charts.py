@@ -201,7 +201,7 @@ def rotate(release, *arguments):
     return done.stdout
 
 
-WORKLOADS = ["event-bus", "event-bus-mtls", "event-bus-auth-callout", "event-bus-streams-watch"]
+WORKLOADS = ["event-bus", "event-bus-mtls", "event-bus-auth-callout", "event-bus-streams-watch", "event-bus-nack", "event-bus-surveyor"]
 
 
 def test_rotation(releases, tmp_path):
