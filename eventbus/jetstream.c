@@ -176,9 +176,9 @@ bool eb_js_up(struct eb_js *js) {
     if (js->nc && natsConnection_Status(js->nc) == NATS_CONN_STATUS_CONNECTED)
         return true;
     if (js->nc && !natsConnection_IsClosed(js->nc)) { /* nats.c is at it */
-        const char *text = NULL;
-        (void)natsConnection_GetLastError(js->nc, &text);
-        note_trouble(js, text && *text ? text : "the connection was lost");
+        const char *text = NULL;                      /* not read: a thread of nats.c may be writing it */
+        natsStatus last = natsConnection_GetLastError(js->nc, &text);
+        note_trouble(js, last != NATS_OK ? natsStatus_GetText(last) : "the connection was lost");
         return false;
     }
     int64_t now = eb_mono_ms();
