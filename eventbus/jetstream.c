@@ -240,7 +240,9 @@ enum eb_rc eb_js_ask(struct eb_js *js, const char *name, const json_t *body, int
     if (!eb_buf_ok(&subject) || (body && !text))
         return EB_FAIL(reterr, EB_E_NOMEM, "out of memory");
     EB_CLEANUP(msgp) natsMsg *msg = NULL;
-    natsStatus s = js->nc
+    /* While nats.c reconnects it would keep the first question, however small its buffer, and put it to
+     * whatever server comes next. */
+    natsStatus s = js->nc && natsConnection_Status(js->nc) == NATS_CONN_STATUS_CONNECTED
                        ? natsConnection_RequestString(&msg, js->nc, subject.p, text ? text : "", timeout_ms)
                        : NATS_CONNECTION_DISCONNECTED;
     if (s == NATS_NO_RESPONDERS)
@@ -260,9 +262,9 @@ enum eb_rc eb_js_ask(struct eb_js *js, const char *name, const json_t *body, int
 
 uint64_t eb_js_session(const struct eb_js *js) {
     natsStatistics *stats = NULL;
-    uint64_t again = UINT32_MAX; /* where it cannot be known, it is another one */
-    if (js->nc && natsStatistics_Create(&stats) == NATS_OK &&
-        natsConnection_GetStats(js->nc, stats) == NATS_OK)
+    uint64_t again = UINT32_MAX; /* where it cannot be known, or there is none now, it is another one */
+    if (js->nc && natsConnection_Status(js->nc) == NATS_CONN_STATUS_CONNECTED &&
+        natsStatistics_Create(&stats) == NATS_OK && natsConnection_GetStats(js->nc, stats) == NATS_OK)
         (void)natsStatistics_GetCounts(stats, NULL, NULL, NULL, NULL, &again);
     natsStatistics_Destroy(stats);
     return (uint64_t)js->generation << 32 | (again & UINT32_MAX);
