@@ -65,12 +65,11 @@ static void forget_refusal(struct eb_gatekeeper *k, bool answered) {
 /* ---- the connection ---- */
 
 static void on_error(natsConnection *nc, natsSubscription *sub, natsStatus status, void *ctx) {
+    (void)nc;
     (void)sub;
     struct eb_gatekeeper *k = ctx;
-    (void)status;
-    const char *text = NULL;
-    (void)natsConnection_GetLastError(nc, &text);
-    if (!text || !strstr(text, "iolation")) /* of permissions, of the authorization; other trouble passes */
+    const char *text = eb_login_error(status);
+    if (!strstr(text, "iolation")) /* of permissions, of the authorization; other trouble passes */
         return;
     EB_LOCKED(&k->mutex);
     (void)snprintf(k->refusal, sizeof k->refusal, "%s", text);
@@ -101,8 +100,7 @@ static natsStatus set_options(natsOptions *o, struct eb_gatekeeper *k) {
     s = s ? s : natsOptions_SetMaxReconnect(o, -1);
     s = s ? s : natsOptions_SetReconnectWait(o, RECONNECT_MS);
     s = s ? s : natsOptions_SetReconnectJitter(o, RECONNECT_MS, RECONNECT_MS);
-    s = s ? s
-          : natsOptions_SetReconnectBufSize(o, 1); /* what is asked while the server is away goes nowhere */
+    s = s ? s : natsOptions_SetReconnectBufSize(o, 1); /* no round is kept for the server that comes next */
     s = s ? s : natsOptions_SetPingInterval(o, PING_MS);
     s = s ? s : natsOptions_SetMaxPingsOut(o, 2);
     s = s ? s : natsOptions_SetErrorHandler(o, on_error, k);
@@ -131,9 +129,7 @@ static enum eb_rc build(struct eb_gatekeeper *k, struct eb_err *reterr) {
         s = connect_and_listen(k, opts);
     if (s == NATS_OK)
         return rc;
-    natsStatus last = NATS_OK;
-    const char *said = nats_GetLastError(&last); /* of this thread; what a server said stands there alone */
-    return EB_FAIL(reterr, EB_E_IO, "%s", said && *said && last == s ? said : natsStatus_GetText(s));
+    return EB_FAIL(reterr, EB_E_IO, "%s", eb_login_error(s));
 }
 
 /* A connection that can be asked over, or the reason why there is none. nats.c reconnects by itself, unless

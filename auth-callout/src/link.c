@@ -100,7 +100,7 @@ static void check(struct eb_link *k) {
 /* nats.c is still trying in the background; whoever looks must see why. */
 static void tell_down(struct eb_link *k) {
     eb_auto_buf struct eb_buf why = {0};
-    const char *error = k->nc ? eb_link_error(k->nc, NULL) : NULL;
+    const char *error = k->nc ? eb_link_trouble(k->nc, NULL) : NULL;
     eb_buf_z(&why, error ? error : "no server answers");
     eb_buf_z(&why, " at ");
     eb_login_describe(k->all->opt.config, &why);

@@ -35,6 +35,7 @@ struct eb_links {
     bool stopping, supervised;
     char trouble[TROUBLE_MAX];
     char refusal[TROUBLE_MAX]; /* what a server last said to our login; nats.c forgets it when it gives up */
+    char violation[TROUBLE_MAX]; /* what a server last said against what we publish or subscribe */
     size_t n;
     struct eb_link links[];
 };
@@ -42,8 +43,8 @@ struct eb_links {
 /* Notes a change of state and wakes the supervisor; trouble NULL leaves the last one. Any thread. */
 void eb_link_note(struct eb_link *k, enum eb_link_state state, const char *trouble);
 void eb_link_log(enum eb_log_level level, const struct eb_link *k, const char *msg, const char *error);
-/* What nats.c says was wrong last. */
-const char *eb_link_error(natsConnection *nc, const char *otherwise);
+/* What is wrong with a connection, in a few words of nats.c; otherwise where nothing is. */
+const char *eb_link_trouble(natsConnection *nc, const char *otherwise);
 
 /* Builds the connection anew. It may still be connecting in the background when this returns. */
 EB_MUSTCHECK enum eb_rc eb_link_build(struct eb_link *k, struct eb_err *reterr);
