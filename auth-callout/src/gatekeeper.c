@@ -22,6 +22,7 @@ enum {
     RECONNECT_MS = 50,
     REBUILD_MS = 1000, /* between two tries to connect, so that a server that refuses us is not hammered */
     PING_MS = 15000,
+    END_MS = 500, /* nats.c cannot be called away from a connect */
     TROUBLE_MAX = 400,
 };
 
@@ -29,9 +30,9 @@ struct eb_gatekeeper {
     struct eb_gatekeeper_options opt;
     pthread_t thread;
     bool started;
-    pthread_mutex_t mutex; /* the next four */
+    pthread_mutex_t mutex; /* the next five */
     pthread_cond_t wake;
-    bool stopping, poked;
+    bool stopping, poked, ended;
     char refusal[TROUBLE_MAX]; /* what a server last said against a question, or against our login */
     /* the thread's own */
     natsConnection *nc;
@@ -316,6 +317,9 @@ static void *keeper_main(void *arg) {
         pause_ms = check(k);
     tear_down(k);
     nats_ReleaseThreadMemory();
+    EB_LOCKED(&k->mutex);
+    k->ended = true;
+    (void)pthread_cond_broadcast(&k->wake);
     return NULL;
 }
 
@@ -356,12 +360,21 @@ void eb_gatekeeper_leave(struct eb_gatekeeper *k) {
     (void)pthread_cond_signal(&k->wake);
 }
 
-void eb_gatekeeper_stop(struct eb_gatekeeper *k) {
+bool eb_gatekeeper_stop(struct eb_gatekeeper *k) {
     if (!k || !k->started)
-        return;
+        return true;
     eb_gatekeeper_leave(k);
-    (void)pthread_join(k->thread, NULL);
+    bool ended;
+    {
+        EB_LOCKED(&k->mutex);
+        int64_t until = eb_mono_ns() + END_MS * MS_NS;
+        while (!k->ended && eb_mono_ns() < until)
+            eb_cond_wait_until(&k->wake, &k->mutex, until);
+        ended = k->ended;
+    }
+    (void)(ended ? pthread_join(k->thread, NULL) : pthread_detach(k->thread));
     k->started = false;
+    return ended;
 }
 
 void eb_gatekeeper_free(struct eb_gatekeeper *k) {

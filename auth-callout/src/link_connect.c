@@ -192,8 +192,8 @@ enum eb_rc eb_link_build(struct eb_link *k, struct eb_err *reterr) {
     natsConnection *nc = NULL;
     natsSubscription *sub = NULL;
     s = natsConnection_Connect(&nc, opts);
-    if (s == NATS_OK || s == NATS_NOT_YET_CONNECTED)
-        s = subscribe(k, nc, &sub);
+    if (s == NATS_OK || s == NATS_NOT_YET_CONNECTED) /* which may have taken long */
+        s = eb_links_are_stopping(k->all) ? NATS_ILLEGAL_STATE : subscribe(k, nc, &sub);
     (void)pthread_rwlock_wrlock(&k->lock);
     k->nc = nc;
     k->sub = sub;
