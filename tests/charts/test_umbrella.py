@@ -129,7 +129,7 @@ def test_servers_are_given_public_keys_and_the_seeds_of_their_own_links_only(val
     made = render(values)
     for name in made.names("StatefulSet"):
         for secret, key in secrets_of(made.get("StatefulSet", name)["spec"]["template"]):
-            if key in ("pubkey", "pub"):
+            if key in ("pubkey", "pubkey-old", "pub"):
                 continue
             links = {"event-bus": "nats-leaf-(|[a-z]+-)csc", "event-bus-mtls": "nats-mtls-(|authx-|sys-)leaf"}[name]
             certificates = key == "*" and re.fullmatch("nats-mtls-server-tls|edge|nats-leaf-tls|nats-server-tls", secret)
@@ -143,7 +143,7 @@ def test_seeds_are_in_no_more_hands_than_their_own(values):
     for name, pod in render(values).pods():
         name = name.split("/")[1]
         for secret, key in secrets_of(pod):
-            if key in ("pubkey", "pub") or "box" in name or "request-reply" in name:
+            if key in ("pubkey", "pubkey-old", "pub") or "box" in name or "request-reply" in name:
                 continue
             assert name in hands.get(secret, {name}), f"{name} gets {key} of {secret}"
             assert secret not in ("nats-auth-signing", "nats-xkey", "nats-authx-user", "nats-sys-admin", "nats-auth-watch"), name
