@@ -3,9 +3,11 @@ deploy/scripts/rotate.sh and uninstall.sh. kubectl is played by the test; behind
 Secrets and restarts are those that the script asks for, while clients log in all the time.
 """
 import base64
+import binascii
 import contextlib
 import json
 import os
+import socket
 import stat
 import subprocess
 import threading
@@ -246,6 +248,25 @@ def test_an_interrupted_rotation_goes_on(tmp_path):
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "s/csc/nkeys/nats-auth-signing/pubkey").read_text() == key, "no third key"
     kubectl.close()
+
+
+def test_nobody_logs_in_by_nobodys_key(cluster):
+    """What the servers have while there is no old key: no point of the curve (RFC 8032, 5.1.3), so no signature is good for it."""
+    made, _ = cluster
+    key, = made.site.manifests.get("ConfigMap", "event-bus-env")["data"].values()
+    raw = base64.b32decode(key)
+    assert raw[0] == 20 << 3 and int.from_bytes(raw[33:], "little") == binascii.crc_hqx(raw[:33], 0), "a user's public key"
+    p, y = 2**255 - 19, int.from_bytes(raw[1:33], "little")
+    x2 = (y * y - 1) * pow(-121665 * pow(121666, -1, p) * y * y + 1, -1, p) % p
+    assert pow(x2, (p - 1) // 2, p) == p - 1, "x² of no x"
+    one = (1).to_bytes(32, "little")  # a signature that is good for keys of small order
+    for signature in (bytes(64), one + bytes(32), raw[1:33] + bytes(32)):
+        with socket.create_connection((made.site.address, 4222), timeout=30) as wire:
+            lines = wire.makefile("rb")
+            assert b'"nonce"' in lines.readline()
+            sig = base64.urlsafe_b64encode(signature).decode().rstrip("=")
+            wire.sendall(f'CONNECT {json.dumps({"nkey": key, "sig": sig, "verbose": False, "pedantic": False})}\r\nPING\r\n'.encode())
+            assert b"Authorization Violation" in lines.readline()
 
 
 class Kept:

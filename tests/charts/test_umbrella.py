@@ -481,7 +481,19 @@ def test_the_secrets_that_pods_use_are_those_of_the_table():
         names = {s for s, _ in used}
         assert names == set(table), names ^ set(table)
         for secret, key in used:
-            assert key == "*" or key in table[secret] or "secrets" in values["global"]["eventBus"], (secret, key)
+            optional = (secret, key) == ("nats-authx-user", "pubkey-old")
+            assert key == "*" or key in table[secret] or optional or "secrets" in values["global"]["eventBus"], (secret, key)
+
+
+def test_an_old_login_of_auth_callout_may_be_there_and_under_another_name():
+    """Only in a rotation; a server that is started without it must not wait for it."""
+    for keys, name in (({}, "pubkey-old"), ({"pubkey-old": "previous"}, "previous")):
+        made = render(deep(CSC, bus(secrets={"nats-authx-user": {"name": "login", "keys": keys}})))
+        for which, wanted in (("event-bus", [{"name": "login", "key": name, "optional": True}]), ("event-bus-mtls", [])):
+            server = made.get("StatefulSet", which)["spec"]["template"]["spec"]["containers"][0]
+            found = [e["valueFrom"]["secretKeyRef"] for e in server["env"] if e["name"] == "NATS_AUTHX_USER_PUBKEY_OLD"]
+            assert found == wanted
+            assert ("envFrom" in server) == bool(wanted)
 
 
 def test_notes_name_what_to_do_next():
