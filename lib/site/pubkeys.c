@@ -85,7 +85,8 @@ static void read_public(const char *path, const struct eb_secret_def *def, struc
     }
 }
 
-/* The key that the pair replaces. Twice the same key would be two users of one name, which no server takes. */
+/* The key that the pair replaces. Twice the same key would be two users of one name, which no server takes.
+ */
 static void read_old(const char *path, const struct eb_secret_def *def, struct eb_secret_pair *pair,
                      bool *bad, struct eb_findings *f) {
     static const char mend[] = "remove it, or put the public key there that the servers know from before";

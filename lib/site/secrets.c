@@ -5,7 +5,8 @@
 #include <string.h>
 
 #define PAIR ((unsigned)(EB_SECRET_SEED | EB_SECRET_PUBKEY))
-/* No callout is asked about the login of auth-callout itself, so servers must know both keys while it is rotated. */
+/* No callout is asked about the login of auth-callout itself, so servers must know both keys while it is
+ * rotated. */
 #define PAIR_AND_OLD (PAIR | (unsigned)EB_SECRET_PUBKEY_OLD)
 
 /* Secrets that every site has, each pair its own. */

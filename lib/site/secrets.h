@@ -10,8 +10,8 @@
 #include "site/site.h"
 
 /*
- * EB_SECRET_PUBKEY_OLD: there may be a file pubkey-old beside the pair, the public key that it replaces. While
- * it is there, servers let both in.
+ * EB_SECRET_PUBKEY_OLD: there may be a file pubkey-old beside the pair, the public key that it replaces.
+ * While it is there, servers let both in.
  */
 enum { EB_SECRET_SEED = 1, EB_SECRET_PUBKEY = 2, EB_SECRET_PUBKEY_OLD = 4 };
 
@@ -57,7 +57,8 @@ struct eb_pubkeys;
  */
 EB_MUSTCHECK enum eb_rc eb_pubkeys_read(const char *root, const struct eb_site *site, struct eb_pubkeys **ret,
                                         struct eb_findings *findings);
-/* "U…"; NULL where the site has no such secret. `<secret>/pubkey-old` is the key that it replaces; NULL for none. */
+/* "U…"; NULL where the site has no such secret. `<secret>/pubkey-old` is the key that it replaces; NULL for
+ * none. */
 const char *eb_pubkeys_get(const struct eb_pubkeys *k, const char *secret);
 void eb_pubkeys_free(struct eb_pubkeys *k);
 EB_DEFINE_CLEANUP(struct eb_pubkeys, eb_pubkeys_free);

@@ -195,7 +195,8 @@ static void logins_bypass_and_have_entries(void **state) {
     }
 }
 
-/* While it is rotated, the login of auth-callout is there by both keys, with the same rights, and in no entry. */
+/* While it is rotated, the login of auth-callout is there by both keys, with the same rights, and in no
+ * entry. */
 static void the_login_of_auth_callout_by_both_keys(void **state) {
     (void)state;
     static const char old[] = "UAP7ISKFI6D2MMMSYCG3X5VJP3NWCWV2BOYWDCR65G42KXKGGGQF2GUM";

@@ -3,9 +3,9 @@ Who logs in to the main server without the callout's leave, and with which right
 (lib/site/render_logins.c, render_rights.c). The servers' configuration and the permissions document are both written
 from this one list, so that they cannot differ.
 
-A login: account; secret, of its key and the name of its entry; file, the Secret's key where that is not pubkey; leaf, where it comes as a leaf connection; entry, where it
-is in the permissions document too; unlimited, without permissions in the configuration; answers, where it may answer each
-request once; and its rights pub and sub, each {allow, deny}.
+A login: account; secret, of its key and the name of its entry; file, the Secret's key where that is not pubkey; leaf, where it
+comes as a leaf connection; entry, where it is in the permissions document too; unlimited, without permissions in the
+configuration; answers, where it may answer each request once; and its rights pub and sub, each {allow, deny}.
 */}}
 
 {{/* SITE: all logins, as a JSON list. */}}
