@@ -135,9 +135,9 @@ if [ "$what" = nkey ]; then
     secret_set auth-callout-keys "$seed_key" "$nkeys/${copies[0]}"
     roll deployment/event-bus-auth-callout
     say "4/5 the servers let in the new one only"
-    rm "$nkeys/$name/pubkey-old"
     secret_set "$name" pubkey-old ''
     main_servers
+    rm "$nkeys/$name/pubkey-old"
 else
     say "2/5 auth-callout takes the old and the new one"
     secret_set auth-callout-keys "$seed_key" <(lines "$nkeys/${copies[0]}" "$old/${copies[0]}")

@@ -11,7 +11,7 @@
 #define KEY_FILE_MAX 256 /* bytes of a file that holds one key */
 
 struct pubkey {
-    char name[sizeof((struct eb_secret_def *)NULL)->name];
+    char name[sizeof((struct eb_secret_def *)NULL)->name + sizeof "/pubkey-old"];
     char key[EB_NKEY_PUBLIC_LEN + 1];
 };
 struct eb_pubkeys {
@@ -167,7 +167,7 @@ enum eb_rc eb_pubkeys_read(const char *root, const struct eb_site *site, struct 
         struct eb_secret_pair pair;
         if (eb_secret_pair_read(nkeys.p, &defs[i], &pair, findings) && !pair.public_key[0])
             missing(root, site, &defs[i], findings);
-        memcpy(k->keys[k->n].name, defs[i].name, sizeof k->keys[0].name);
+        memcpy(k->keys[k->n].name, defs[i].name, sizeof defs[i].name);
         memcpy(k->keys[k->n++].key, pair.public_key, sizeof k->keys[0].key);
         if (pair.old_key[0]) { /* right behind its pair, which keeps the order */
             (void)snprintf(k->keys[k->n].name, sizeof k->keys[0].name, "%s/pubkey-old", defs[i].name);
