@@ -268,7 +268,7 @@ static enum eb_rc go_on_as_yaml(struct eb_doc *d, struct eb_doc_event *ev) {
     uint64_t shape = 0;
     for (size_t i = 0; i < d->json_events && rc == EB_OK; i++) {
         rc = yaml_next(d, ev);
-        shape = add_shape(shape, ev);
+        shape = rc == EB_OK ? add_shape(shape, ev) : shape;
     }
     bool same = shape == d->json_shape;
     while (rc == EB_OK && !same && ev->kind != EB_DOC_END) /* what is wrong as YAML says more */
