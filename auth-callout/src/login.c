@@ -104,8 +104,9 @@ static enum eb_rc apply_tls(const struct eb_config *c, natsOptions *opts, struct
     if (c->nats_tls_cert) {
         s = natsOptions_LoadCertificatesChain(opts, c->nats_tls_cert, c->nats_tls_key);
         if (s != NATS_OK)
-            return EB_FAIL(reterr, EB_E_INVALID, "nats.tls.cert: %s and its key cannot be used: %s",
-                           c->nats_tls_cert, natsStatus_GetText(s));
+            return EB_FAIL(reterr, EB_E_INVALID,
+                           "nats.tls wants a PEM certificate and its key, the key without a passphrase: %s",
+                           eb_login_error(s));
     }
     note_file(EB_CRED_NATS_TLS_CA, c->nats_tls_ca);
     note_file(EB_CRED_NATS_TLS_CERT, c->nats_tls_cert);

@@ -2,6 +2,7 @@
 #include <curl/curl.h>
 #include <malloc.h>
 #include <signal.h>
+#include <openssl/ui.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
@@ -192,6 +193,7 @@ int main(int argc, char **argv) {
         return 1;
     }
     eb_json_wipe_freed();
+    UI_set_default_method(UI_null()); /* a key with a passphrase is refused, and nobody asked for it */
     struct flags flags = {argc - 1, argv + 1};
     const char *command = argc > 1 ? argv[1] : "";
     for (int i = 1; i < argc; i++)

@@ -1,8 +1,16 @@
 """auth-callout on the command line: help, generate-config, check-config. (eventbus: test_eventbus_cli.py)"""
+import os
+import pty
+import select
+import signal
+import subprocess
+
 import pytest
 import yaml
 
+from harness.bus import AUTH_CALLOUT, free_address
 from harness.program import Configured, run
+from harness.wait import until
 
 SECRET_KEYS = ("nats.nkey-seed", "nats.issuer-seed", "nats.xkey-seed", "nats.token")
 CONTRACT = ["nats.url", "nats.nkey-seed", "nats.nkey-seed-file", "nats.creds-file", "nats.issuer-seed", "nats.issuer-seed-file", "nats.xkey-seed",
@@ -211,3 +219,34 @@ def test_texts_that_are_no_document(site, tmp_path, text):
 def test_a_yaml_document_is_read_as_well(site, tmp_path):
     done = Configured(site, tmp_path).check(yaml.safe_dump(GOOD))
     assert done.returncode == 0, done.stderr
+
+
+def test_a_key_with_a_passphrase(site, tmp_path):
+    """Refused with what to do. On a terminal the library would ask for the passphrase, and wait."""
+    _, cert, key = site.issue_tls("auth-callout")
+    locked = tmp_path / "locked.key"
+    subprocess.run(["openssl", "pkcs8", "-topk8", "-in", key, "-out", locked, "-passout", "pass:a passphrase"], check=True)
+    conf = yaml.safe_load((site.dir / "conf/auth-callout.yaml").read_text())
+    address, ports = free_address()
+    conf["nats"]["tls"] = {"cert": str(cert), "key": str(locked)}
+    conf["host"] = {"name": address, "port": ports["HEALTH"]}
+    conf["observability"]["metrics"] = {"prometheus": {"name": address, "port": ports["METRICS"]}}
+    path = tmp_path / "locked.yaml"
+    path.write_text(yaml.safe_dump(conf))
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execvp(AUTH_CALLOUT.split()[0], [*AUTH_CALLOUT.split(), "--config", str(path)])
+    said = b""
+
+    def refused():
+        nonlocal said
+        if select.select([terminal], [], [], 0)[0]:
+            said += os.read(terminal, 65536)
+        return b"the key without a passphrase" in said
+    try:
+        until(refused, lambda: f"the reason: {said.decode()}")
+        assert b"phrase:" not in said and str(locked).encode() in said
+    finally:
+        os.kill(pid, signal.SIGTERM)
+        os.waitpid(pid, 0)
+        os.close(terminal)
