@@ -245,7 +245,7 @@ def test_a_key_with_a_passphrase(site, tmp_path):
         return b"the key without a passphrase" in said
     try:
         until(refused, lambda: f"the reason: {said.decode()}")
-        assert b"phrase:" not in said and str(locked).encode() in said
+        assert b"Enter PEM" not in said and str(locked).encode() in said
     finally:
         os.kill(pid, signal.SIGTERM)
         os.waitpid(pid, 0)
