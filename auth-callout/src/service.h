@@ -18,6 +18,6 @@ EB_MUSTCHECK enum eb_rc eb_service_start(struct eb_config *config, const char *c
 void eb_service_reload(struct eb_service *s);
 /* Leaves the queue group, finishes what is in flight, ends everything; within 5 s. False where threads of
  * nats.c wait for silent servers still: the process is to end without what runs at an exit. */
-EB_MUSTCHECK bool eb_service_stop(struct eb_service *s);
+bool eb_service_stop(struct eb_service *s);
 
 #endif
