@@ -198,16 +198,13 @@ size_t eb_links_confirmed(struct eb_links *l, char *trouble, size_t trouble_size
     return up;
 }
 
-/* Asked first, since nats.c locks a connection while it connects: a silent server would hold the asking
- * thread, too. */
+/* As far as is known: nats.c tells of it a moment later. */
 static bool is_up(struct eb_link *k) {
     EB_LOCKED(&k->all->mutex);
     return k->state == LINK_CONNECTED || k->state == LINK_CONFIRMED;
 }
 
 static bool publish_on(struct eb_link *k, const char *subject, struct eb_str bytes) {
-    if (!is_up(k))
-        return false;
     (void)pthread_rwlock_rdlock(&k->lock);
     bool ok = k->nc && natsConnection_Status(k->nc) == NATS_CONN_STATUS_CONNECTED &&
               natsConnection_Publish(k->nc, subject, bytes.p, (int)bytes.n) == NATS_OK;
@@ -215,10 +212,14 @@ static bool publish_on(struct eb_link *k, const char *subject, struct eb_str byt
     return ok;
 }
 
+/* Links that are known to be up come first: nats.c locks a connection while it connects, so that a silent
+ * server would hold the publishing thread, too. */
 bool eb_links_publish(struct eb_links *l, size_t link, const char *subject, struct eb_str bytes) {
-    for (size_t i = 0; i < l->n; i++)
-        if (publish_on(&l->links[(link + i) % l->n], subject, bytes))
+    for (size_t i = 0; i < 2 * l->n; i++) {
+        struct eb_link *k = &l->links[(link + i) % l->n];
+        if (is_up(k) == (i < l->n) && publish_on(k, subject, bytes))
             return true;
+    }
     return false;
 }
 
