@@ -13,6 +13,7 @@
 #include "micro.h"
 #include "park.h"
 #include "queue.h"
+#include "refusals.h"
 #include "trace/tracer.h"
 #include "workers.h"
 
@@ -29,6 +30,7 @@ struct eb_service {
     struct eb_queue *queue;
     struct eb_park *park, *gate_park;
     struct eb_gatekeeper *gatekeeper;
+    struct eb_refusals *refusals;
     struct eb_links *links;
     struct eb_micro micro;
     struct eb_reloader *reloader;
@@ -238,6 +240,8 @@ static enum eb_rc start_parts(struct eb_service *s, struct eb_err *reterr) {
                                    .ctx = s};
     if (rc == EB_OK)
         rc = start_gatekeeper(s, reterr);
+    if (rc == EB_OK && c->server_refusals)
+        rc = eb_refusals_start(c, &s->refusals, reterr);
     if (rc == EB_OK)
         rc = eb_links_start(&opt, &s->links, reterr);
     return rc == EB_OK ? start_health(s, reterr) : rc;
@@ -298,9 +302,11 @@ void eb_service_stop(struct eb_service *s) {
         return;
     eb_reloader_stop(s->reloader);
     eb_gatekeeper_leave(s->gatekeeper);
+    eb_refusals_leave(s->refusals);
     if (s->links)
         eb_links_leave(s->links, LEAVE_MS);
     eb_gatekeeper_stop(s->gatekeeper);
+    eb_refusals_stop(s->refusals);
     if (s->park)
         eb_park_stop(s->park);
     if (s->gate_park)
@@ -317,6 +323,7 @@ void eb_service_stop(struct eb_service *s) {
         eb_sources_stop(eb_live_sources(s->callout.live));
     eb_links_stop(s->links);
     eb_gatekeeper_free(s->gatekeeper);
+    eb_refusals_free(s->refusals);
     eb_tracer_stop(s->callout.tracer);
     eb_workers_free(s->workers);
     eb_park_free(s->park);

@@ -61,16 +61,18 @@ static void auth_logins(const struct eb_site *site, struct eb_logins *l) {
         eb_pattern_add(&one->rights[EB_SUB_ALLOWS], "$SYS.ACCOUNT.CLIENT.AUTH.ERR", NULL);
     }
     if ((one = add(l, "AUTHX", "nats-authx-user",
-                   "auth-callout: it listens, answers each request once, and asks whether the streams are "
-                   "there")) != NULL) {
+                   "auth-callout: it listens, answers each request once, hears of refused logins, and asks "
+                   "whether the streams are there")) != NULL) {
         one->entry = false;
         one->answers = true;
         eb_rights_callout(one->rights);
     }
-    if (site->mtls && (one = add(l, "AUTHX", "nats-mtls-authx-leaf",
-                                 "callouts of the mTLS server, and their answers")) != NULL) {
+    if (site->mtls &&
+        (one = add(l, "AUTHX", "nats-mtls-authx-leaf",
+                   "callouts of the mTLS server and their answers, and what logins it refused")) != NULL) {
         one->leaf = true;
         eb_pattern_add(&one->rights[EB_PUB_ALLOWS], "$SYS.REQ.USER.AUTH", NULL);
+        eb_pattern_add(&one->rights[EB_PUB_ALLOWS], "$SYS.ACCOUNT.CLIENT.AUTH.ERR", NULL);
         eb_pattern_add(&one->rights[EB_SUB_ALLOWS], "$SYS._INBOX.>", NULL);
     }
 }
