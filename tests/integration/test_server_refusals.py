@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from harness.mqtt import Closed
 from harness.mqtt import Refused as MqttRefused
 from harness.natsio import Refused
 from harness.wait import until
@@ -136,6 +137,15 @@ def test_an_answer_that_the_server_cannot_follow(quick):
         turned_away(quick.nats(quick.idp.token(azp="elsewhere")))
     line = until(lambda: quick.log.find(offset, msg=BY_ITSELF), "the log to tell")[0]
     assert 'account "Nowhere"' in line["error"]
+
+
+def test_what_ends_before_any_callout_is_not_told(quick):
+    with counted(quick):
+        with quick.wire() as wire:
+            assert wire.connect(user="x" * 70_000) == "maximum control line exceeded"
+        with pytest.raises(Closed):
+            quick.mqtts((quick.client_tls()[0], None, None)).connect()
+        turned_away(quick.mqtt(client_id="a.b"))
 
 
 def test_what_a_client_says_of_itself_makes_no_reason(quick):
