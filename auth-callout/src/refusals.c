@@ -28,7 +28,7 @@ struct eb_refusals {
     const struct eb_config *config;
     pthread_t thread;
     bool started;
-    pthread_mutex_t mutex; /* the next two */
+    pthread_mutex_t mutex; /* stopping */
     pthread_cond_t wake;
     bool stopping;
     atomic_bool again; /* connected anew since the subscription was confirmed */
