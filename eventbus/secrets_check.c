@@ -89,6 +89,10 @@ static void stray(const struct eb_tree_site *s, const char *folder, const char *
         if (strcmp(file, "ca.crt") != 0 && strcmp(file, "tls.crt") != 0 && strcmp(file, "tls.key") != 0)
             eb_tree_say(f, EB_WARNING, path, NULL, "remove it if nothing uses it",
                         "not one of this secret's files");
+    } else if (secret && (secret->def.files & EB_SECRET_PUBKEY_OLD) && strcmp(file, "pubkey-old") == 0) {
+        eb_tree_say(f, EB_WARNING, path, NULL,
+                    "remove it when auth-callout logs in with the new one, and restart the servers",
+                    "the key that was replaced is still let in");
     } else if (secret && seed && !(secret->def.files & EB_SECRET_SEED)) {
         eb_tree_say(f, EB_WARNING, path, NULL, "remove it here", "the seed belongs to %s alone",
                     secret->def.peer_site);

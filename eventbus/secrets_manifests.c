@@ -68,6 +68,7 @@ static bool pair(const struct eb_command *c, struct eb_buf *to, const struct eb_
     head(to, name, "Opaque", ns, s->name);
     return (!nack || value(c, to, s->nkeys, name, "nack-user.nk", true)) &&
            (!(files & EB_SECRET_PUBKEY) || value(c, to, s->nkeys, name, "pubkey", true)) &&
+           (!secret->old || value(c, to, s->nkeys, name, "pubkey-old", true)) &&
            (!(files & EB_SECRET_SEED) || value(c, to, s->nkeys, name, "seed", true));
 }
 
@@ -180,7 +181,8 @@ const struct eb_command eb_secrets_manifests = {
                    "auth-callout-mtls-ca the CA "
                    "that auth-callout checks client certificates with, and nats-mtls-server-tls, for the "
                    "mTLS server, the "
-                   "certificate with its key.\n\n"
+                   "certificate with its key. While a login is rotated, nats-authx-user has pubkey-old, "
+                   "too, where the tree does.\n\n"
                    "The text holds seeds. Pipe it; do not store it. With kubectl apply --server-side no copy "
                    "of it is put into the "
                    "Secrets' annotations.",

@@ -98,6 +98,7 @@ static void secret_read(const struct eb_tree_site *s, struct eb_tree_secret *sec
     if (f->errors == errors) {
         secret->state = pair.found ? EB_TREE_GOOD : EB_TREE_ABSENT;
         memcpy(secret->public_key, pair.public_key, sizeof secret->public_key);
+        secret->old = pair.old_key[0] != '\0';
     }
     eb_secret_pair_done(&pair);
 }

@@ -29,6 +29,7 @@ struct eb_tree_secret {
     struct eb_secret_def def;
     enum eb_tree_state state;
     char public_key[EB_NKEY_PUBLIC_LEN + 1]; /* where good */
+    bool old;                                /* and has pubkey-old beside it */
 };
 
 struct eb_tree_site {

@@ -52,7 +52,7 @@ const struct eb_command eb_secrets_verify = {
                    "standard output, "
                    "counts them. Warnings are things that may be meant: a CPC whose folder is kept "
                    "elsewhere, a file that is not "
-                   "one of the bus's, no certificate yet.",
+                   "one of the bus's, an old key that is still let in (pubkey-old), no certificate yet.",
     .options = options,
     .operand = "DIR",
     .operand_required = true,

@@ -1,12 +1,18 @@
 #!/usr/bin/env bash
 # Builds the fuzzers (clang, ASan, UBSan) into build-fuzz/ and runs each for a while, two at a time. Prints what each covered; fails on any finding.
 #   fuzz/run.sh [SECONDS_PER_TARGET] [TARGET...]     default 30, all
+#   fuzz/run.sh --saturate SECONDS [TARGET...]       each until that many seconds together reached no new edge of the code
 # What a run found stays in build-fuzz/found/<target>/ and the next one goes on with it; an input that shows a fault is kept in build-fuzz/faults/.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
 dir=build-fuzz
-seconds=30
+seconds=30 one=fuzz
 case ${1:-} in
+--saturate)
+    [[ ${2:-} =~ ^[1-9][0-9]*$ ]] || { sed -n 's/^#   //p' "$0" >&2; exit 2; }
+    one=saturate seconds=$2
+    shift 2
+    ;;
 [0-9]*)
     seconds=$1
     shift
@@ -22,6 +28,21 @@ fi
 [ ${#targets[@]} -gt 0 ] || { echo "no fuzzer was built" >&2; exit 1; }
 mkdir -p "$dir/faults" "$dir/logs"
 export ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
+
+edges() { # log
+    grep -aoE 'cov: [0-9]+' "$1" | tail -n 1 | cut -d' ' -f2
+}
+
+# Runs of the same length until one ends with the edges that the last one ended with.
+saturate_one() { # target
+    local log=$dir/logs/$1.log before=0 now took=$SECONDS
+    while fuzz_one "$1"; do
+        now=$(edges "$log")
+        [ "${now:-0}" -gt "$before" ] || { echo "$1: no new edge in $seconds s; $((SECONDS - took)) s in all"; return 0; }
+        before=$now
+    done
+    return 1
+}
 
 fuzz_one() { # target
     local log=$dir/logs/$1.log status=0 dict=() covered runs news
@@ -45,7 +66,7 @@ for target in "${targets[@]}"; do
         wait -n || failed=$((failed + 1))
         running=1
     fi
-    fuzz_one "$target" &
+    "${one}_one" "$target" &
     running=$((running + 1))
 done
 while [ $running -gt 0 ]; do

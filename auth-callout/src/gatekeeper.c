@@ -22,6 +22,7 @@ enum {
     RECONNECT_MS = 50,
     REBUILD_MS = 1000, /* between two tries to connect, so that a server that refuses us is not hammered */
     PING_MS = 15000,
+    END_MS = 500, /* nats.c cannot be called away from a connect */
     TROUBLE_MAX = 400,
 };
 
@@ -29,9 +30,9 @@ struct eb_gatekeeper {
     struct eb_gatekeeper_options opt;
     pthread_t thread;
     bool started;
-    pthread_mutex_t mutex; /* the next four */
+    pthread_mutex_t mutex; /* the next five */
     pthread_cond_t wake;
-    bool stopping, poked;
+    bool stopping, poked, ended;
     char refusal[TROUBLE_MAX]; /* what a server last said against a question, or against our login */
     /* the thread's own */
     natsConnection *nc;
@@ -65,12 +66,11 @@ static void forget_refusal(struct eb_gatekeeper *k, bool answered) {
 /* ---- the connection ---- */
 
 static void on_error(natsConnection *nc, natsSubscription *sub, natsStatus status, void *ctx) {
+    (void)nc;
     (void)sub;
     struct eb_gatekeeper *k = ctx;
-    (void)status;
-    const char *text = NULL;
-    (void)natsConnection_GetLastError(nc, &text);
-    if (!text || !strstr(text, "iolation")) /* of permissions, of the authorization; other trouble passes */
+    const char *text = eb_login_error(status);
+    if (!strstr(text, "iolation")) /* of permissions, of the authorization; other trouble passes */
         return;
     EB_LOCKED(&k->mutex);
     (void)snprintf(k->refusal, sizeof k->refusal, "%s", text);
@@ -101,8 +101,7 @@ static natsStatus set_options(natsOptions *o, struct eb_gatekeeper *k) {
     s = s ? s : natsOptions_SetMaxReconnect(o, -1);
     s = s ? s : natsOptions_SetReconnectWait(o, RECONNECT_MS);
     s = s ? s : natsOptions_SetReconnectJitter(o, RECONNECT_MS, RECONNECT_MS);
-    s = s ? s
-          : natsOptions_SetReconnectBufSize(o, 1); /* what is asked while the server is away goes nowhere */
+    s = s ? s : natsOptions_SetReconnectBufSize(o, 1); /* no round is kept for the server that comes next */
     s = s ? s : natsOptions_SetPingInterval(o, PING_MS);
     s = s ? s : natsOptions_SetMaxPingsOut(o, 2);
     s = s ? s : natsOptions_SetErrorHandler(o, on_error, k);
@@ -131,9 +130,7 @@ static enum eb_rc build(struct eb_gatekeeper *k, struct eb_err *reterr) {
         s = connect_and_listen(k, opts);
     if (s == NATS_OK)
         return rc;
-    natsStatus last = NATS_OK;
-    const char *said = nats_GetLastError(&last); /* of this thread; what a server said stands there alone */
-    return EB_FAIL(reterr, EB_E_IO, "%s", said && *said && last == s ? said : natsStatus_GetText(s));
+    return EB_FAIL(reterr, EB_E_IO, "%s", eb_login_error(s));
 }
 
 /* A connection that can be asked over, or the reason why there is none. nats.c reconnects by itself, unless
@@ -320,6 +317,9 @@ static void *keeper_main(void *arg) {
         pause_ms = check(k);
     tear_down(k);
     nats_ReleaseThreadMemory();
+    EB_LOCKED(&k->mutex);
+    k->ended = true;
+    (void)pthread_cond_broadcast(&k->wake);
     return NULL;
 }
 
@@ -360,12 +360,21 @@ void eb_gatekeeper_leave(struct eb_gatekeeper *k) {
     (void)pthread_cond_signal(&k->wake);
 }
 
-void eb_gatekeeper_stop(struct eb_gatekeeper *k) {
+bool eb_gatekeeper_stop(struct eb_gatekeeper *k) {
     if (!k || !k->started)
-        return;
+        return true;
     eb_gatekeeper_leave(k);
-    (void)pthread_join(k->thread, NULL);
+    bool ended;
+    {
+        EB_LOCKED(&k->mutex);
+        int64_t until = eb_mono_ns() + END_MS * MS_NS;
+        while (!k->ended && eb_mono_ns() < until)
+            eb_cond_wait_until(&k->wake, &k->mutex, until);
+        ended = k->ended;
+    }
+    (void)(ended ? pthread_join(k->thread, NULL) : pthread_detach(k->thread));
     k->started = false;
+    return ended;
 }
 
 void eb_gatekeeper_free(struct eb_gatekeeper *k) {

@@ -13,8 +13,7 @@ enum {
     REBUILD_FIRST_MS = 250,
     REBUILD_MAX_MS = 5000,
     CONFIRM_RETRY_MS = 1000,
-    LIBRARY_END_MS = 1000, /* for the threads of nats.c to end at the stop */
-    DOWN_TOLD_MS = 2000,   /* a link that is down this long is told in the log and by /readyz */
+    DOWN_TOLD_MS = 2000, /* a link that is down this long is told in the log and by /readyz */
 };
 
 /* Before a link is built anew: doubled each time, with jitter, until the server confirms again. */
@@ -47,7 +46,7 @@ void eb_link_note(struct eb_link *k, enum eb_link_state state, const char *troub
     /* A link that is refused each time it is built was not lost each time. */
     if (l->opt.on_change && (is_up || was_up))
         l->opt.on_change(l->opt.ctx, is_up);
-    (void)pthread_cond_signal(&l->wake);
+    (void)pthread_cond_broadcast(&l->wake);
 }
 
 static void rebuild(struct eb_link *k, bool first) {
@@ -100,7 +99,7 @@ static void check(struct eb_link *k) {
 /* nats.c is still trying in the background; whoever looks must see why. */
 static void tell_down(struct eb_link *k) {
     eb_auto_buf struct eb_buf why = {0};
-    const char *error = k->nc ? eb_link_error(k->nc, NULL) : NULL;
+    const char *error = k->nc ? eb_link_trouble(k->nc, NULL) : NULL;
     eb_buf_z(&why, error ? error : "no server answers");
     eb_buf_z(&why, " at ");
     eb_login_describe(k->all->opt.config, &why);
@@ -144,7 +143,7 @@ static struct eb_link *next_due(struct eb_links *l, enum eb_link_state *ret_stat
 static void *supervisor_main(void *arg) {
     struct eb_links *l = arg;
     enum eb_link_state state;
-    for (size_t i = 0; i < l->n; i++)
+    for (size_t i = 0; i < l->n && !eb_links_are_stopping(l); i++)
         rebuild(&l->links[i], true);
     for (struct eb_link *k = next_due(l, &state); k; k = next_due(l, &state)) {
         if (state == LINK_CLOSED)
@@ -155,6 +154,9 @@ static void *supervisor_main(void *arg) {
             check(k);
     }
     nats_ReleaseThreadMemory();
+    EB_LOCKED(&l->mutex);
+    l->supervisor_ended = true;
+    (void)pthread_cond_broadcast(&l->wake);
     return NULL;
 }
 
@@ -178,10 +180,9 @@ enum eb_rc eb_links_start(const struct eb_links_options *opt, struct eb_links **
     /* One link answers service queries, so that a process shows once. */
     l->links[0].query_subs = calloc(opt->queries_n + 1, sizeof(natsSubscription *));
     *ret = l; /* before any request can come */
-    l->supervised = l->links[0].query_subs && pthread_create(&l->supervisor, NULL, supervisor_main, l) == 0;
-    if (!l->supervised) {
+    if (!l->links[0].query_subs || pthread_create(&l->supervisor, NULL, supervisor_main, l) != 0) {
         *ret = NULL;
-        eb_links_stop(l);
+        eb_links_free(l);
         return EB_FAIL(reterr, EB_E_INTERNAL, "no thread for the links: %s", strerror(errno));
     }
     return EB_OK;
@@ -197,7 +198,16 @@ size_t eb_links_confirmed(struct eb_links *l, char *trouble, size_t trouble_size
     return up;
 }
 
+/* Asked first, since nats.c locks a connection while it connects: a silent server would hold the asking
+ * thread, too. */
+static bool is_up(struct eb_link *k) {
+    EB_LOCKED(&k->all->mutex);
+    return k->state == LINK_CONNECTED || k->state == LINK_CONFIRMED;
+}
+
 static bool publish_on(struct eb_link *k, const char *subject, struct eb_str bytes) {
+    if (!is_up(k))
+        return false;
     (void)pthread_rwlock_rdlock(&k->lock);
     bool ok = k->nc && natsConnection_Status(k->nc) == NATS_CONN_STATUS_CONNECTED &&
               natsConnection_Publish(k->nc, subject, bytes.p, (int)bytes.n) == NATS_OK;
@@ -212,40 +222,13 @@ bool eb_links_publish(struct eb_links *l, size_t link, const char *subject, stru
     return false;
 }
 
-void eb_links_leave(struct eb_links *l, int64_t wait_ms) {
-    {
-        EB_LOCKED(&l->mutex);
-        l->stopping = true;
-        (void)pthread_cond_signal(&l->wake);
-    }
-    (void)pthread_join(l->supervisor, NULL);
-    l->supervised = false;
-    int64_t until = eb_mono_ns() + wait_ms * MS_NS;
-    for (size_t i = 0; i < l->n; i++)
-        if (l->links[i].sub)
-            (void)natsSubscription_DrainTimeout(l->links[i].sub, wait_ms);
-    for (size_t i = 0; i < l->n; i++) {
-        int64_t left = (until - eb_mono_ns()) / MS_NS;
-        if (l->links[i].sub && left > 0)
-            (void)natsSubscription_WaitForDrainCompletion(l->links[i].sub, left);
-    }
+bool eb_links_are_stopping(struct eb_links *l) {
+    EB_LOCKED(&l->mutex);
+    return l->stopping;
 }
 
-void eb_links_stop(struct eb_links *l) {
+void eb_links_free(struct eb_links *l) {
     if (!l)
-        return;
-    if (l->supervised)
-        eb_links_leave(l, 0);
-    for (size_t i = 0; i < l->n; i++) {
-        struct eb_link *k = &l->links[i];
-        if (k->nc)
-            (void)natsConnection_FlushTimeout(k->nc, 500);
-        eb_link_tear_down(k);
-    }
-    /* nats.c tells of a closed connection on a thread of its own, later: only when its threads have ended is
-     * l nobody's. */
-    natsStatus ended = nats_CloseAndWait(LIBRARY_END_MS);
-    if (ended != NATS_OK && ended != NATS_NOT_INITIALIZED)
         return;
     for (size_t i = 0; i < l->n; i++)
         (void)pthread_rwlock_destroy(&l->links[i].lock);

@@ -45,7 +45,10 @@ size_t eb_links_confirmed(struct eb_links *l, char *trouble, size_t trouble_size
 EB_MUSTCHECK bool eb_links_publish(struct eb_links *l, size_t link, const char *subject, struct eb_str bytes);
 /* Leaves the queue group: when it returns (after wait_ms at most), no more requests come. */
 void eb_links_leave(struct eb_links *l, int64_t wait_ms);
-/* Sends what is buffered and closes, the NATS library too. No other thread may use it any more. */
-void eb_links_stop(struct eb_links *l);
+/* After eb_links_leave: sends what is buffered and closes. No other thread may use the links any more. False
+ * where a thread waits for a silent server, which can take long: only the end of the process ends it then. */
+EB_MUSTCHECK bool eb_links_stop(struct eb_links *l);
+/* Only when nats.c has ended, which tells of a closed connection on a thread of its own, later. */
+void eb_links_free(struct eb_links *l);
 
 #endif

@@ -17,10 +17,15 @@ enum {
     PENDING_BYTES = 16 << 20, /* of requests that nats.c may hold for us on a link */
 };
 
-const char *eb_link_error(natsConnection *nc, const char *otherwise) {
-    const char *text = NULL;
-    natsStatus s = natsConnection_GetLastError(nc, &text);
-    return text && *text ? text : s != NATS_OK ? natsStatus_GetText(s) : otherwise;
+/* What was wrong with a connection last; its words are left alone (login.h). */
+static natsStatus status_of(natsConnection *nc) {
+    const char *text;
+    return natsConnection_GetLastError(nc, &text);
+}
+
+const char *eb_link_trouble(natsConnection *nc, const char *otherwise) {
+    natsStatus s = status_of(nc);
+    return s != NATS_OK ? natsStatus_GetText(s) : otherwise;
 }
 
 void eb_link_log(enum eb_log_level level, const struct eb_link *k, const char *msg, const char *error) {
@@ -50,7 +55,7 @@ static void on_disconnected(natsConnection *nc, void *ctx) {
     struct eb_link *k = ctx;
     if (!is_current(k, nc))
         return;
-    const char *why = eb_link_error(nc, "connection lost");
+    const char *why = eb_link_trouble(nc, "connection lost");
     eb_link_log(EB_LOG_WARN, k, "link to NATS lost; reconnecting", why);
     eb_link_note(k, LINK_DOWN, why);
 }
@@ -65,17 +70,22 @@ static void on_closed(natsConnection *nc, void *ctx) {
         memcpy(refusal, k->all->refusal, sizeof refusal);
     }
     if (is_current(k, nc))
-        eb_link_note(k, LINK_CLOSED, refusal[0] ? refusal : eb_link_error(nc, "connection closed"));
+        eb_link_note(k, LINK_CLOSED, refusal[0] ? refusal : eb_link_trouble(nc, "connection closed"));
 }
 
 static void on_error(natsConnection *nc, natsSubscription *sub, natsStatus status, void *ctx) {
+    (void)nc;
     (void)sub;
     struct eb_link *k = ctx;
-    const char *text = eb_link_error(nc, natsStatus_GetText(status));
+    const char *text = eb_login_error(status);
     eb_link_log(EB_LOG_WARN, k, "trouble on the link to NATS", text);
     if (strstr(text, "uthorization") || strstr(text, "uthentication")) {
         EB_LOCKED(&k->all->mutex);
         (void)snprintf(k->all->refusal, sizeof k->all->refusal, "%s", text);
+    }
+    if (status == NATS_NOT_PERMITTED) {
+        EB_LOCKED(&k->all->mutex);
+        (void)snprintf(k->all->violation, sizeof k->all->violation, "%s", text);
     }
     /* A refused subscription shows here, sometimes after the flush that looked for it. */
     if (strstr(text, "ermissions Violation for Subscription"))
@@ -182,30 +192,31 @@ enum eb_rc eb_link_build(struct eb_link *k, struct eb_err *reterr) {
     natsConnection *nc = NULL;
     natsSubscription *sub = NULL;
     s = natsConnection_Connect(&nc, opts);
-    if (s == NATS_OK || s == NATS_NOT_YET_CONNECTED)
-        s = subscribe(k, nc, &sub);
+    if (s == NATS_OK || s == NATS_NOT_YET_CONNECTED) /* which may have taken long */
+        s = eb_links_are_stopping(k->all) ? NATS_ILLEGAL_STATE : subscribe(k, nc, &sub);
     (void)pthread_rwlock_wrlock(&k->lock);
     k->nc = nc;
     k->sub = sub;
     (void)pthread_rwlock_unlock(&k->lock);
     if (s != NATS_OK) {
-        rc = fail_connect(k, nc ? eb_link_error(nc, natsStatus_GetText(s)) : natsStatus_GetText(s), reterr);
+        rc = fail_connect(k, eb_login_error(s), reterr);
         eb_link_tear_down(k);
         return rc;
     }
     if (natsConnection_Status(nc) == NATS_CONN_STATUS_CONNECTED)
         eb_link_note(k, LINK_CONNECTED, NULL);
     else if (natsConnection_IsClosed(nc))
-        eb_link_note(k, LINK_CLOSED, eb_link_error(nc, "connection closed"));
+        eb_link_note(k, LINK_CLOSED, eb_link_trouble(nc, "connection closed"));
     return EB_OK;
 }
 
 bool eb_link_confirm(struct eb_link *k, char *trouble, size_t size) {
     natsStatus s = natsConnection_FlushTimeout(k->nc, CONFIRM_TIMEOUT_MS);
-    const char *text = eb_link_error(k->nc, "");
-    if (strstr(text, "ermissions Violation")) {
+    if (status_of(k->nc) == NATS_NOT_PERMITTED) {
+        EB_LOCKED(&k->all->mutex); /* the server's words come on another thread, maybe later */
         (void)snprintf(trouble, size,
-                       "%s: the service's user must be allowed to subscribe to " EB_LINK_SUBJECT, text);
+                       "%s: the service's user must be allowed to subscribe to " EB_LINK_SUBJECT,
+                       k->all->violation[0] ? k->all->violation : natsStatus_GetText(NATS_NOT_PERMITTED));
         return false;
     }
     (void)snprintf(trouble, size, "%s", s == NATS_OK ? "" : natsStatus_GetText(s));

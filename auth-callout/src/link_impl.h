@@ -1,4 +1,5 @@
-/* Inside the links only: one of them (link_connect.c builds it), and all with their supervisor (link.c). */
+/* Inside the links only: one of them (link_connect.c builds it), all with their supervisor (link.c), and
+ * their end (link_end.c). */
 #ifndef EB_LINK_IMPL_H
 #define EB_LINK_IMPL_H
 
@@ -24,7 +25,11 @@ struct eb_link {
     enum eb_link_state state;
     int64_t due_ns; /* when the supervisor looks again, 0 = no date */
     int64_t pause_ms;
-    bool told; /* the current trouble is in the log */
+    bool told;        /* the current trouble is in the log */
+    bool left, ended; /* at the stop */
+    /* the stopping thread's own */
+    pthread_t ender;
+    bool has_ender;
 };
 
 struct eb_links {
@@ -32,18 +37,21 @@ struct eb_links {
     pthread_mutex_t mutex;
     pthread_cond_t wake;
     pthread_t supervisor;
-    bool stopping, supervised;
+    bool stopping, supervisor_ended, closing;
+    int64_t leave_until_ns, supervisor_until_ns; /* when the stop waits no longer */
     char trouble[TROUBLE_MAX];
     char refusal[TROUBLE_MAX]; /* what a server last said to our login; nats.c forgets it when it gives up */
+    char violation[TROUBLE_MAX]; /* what a server last said against what we publish or subscribe */
     size_t n;
     struct eb_link links[];
 };
 
 /* Notes a change of state and wakes the supervisor; trouble NULL leaves the last one. Any thread. */
 void eb_link_note(struct eb_link *k, enum eb_link_state state, const char *trouble);
+bool eb_links_are_stopping(struct eb_links *l);
 void eb_link_log(enum eb_log_level level, const struct eb_link *k, const char *msg, const char *error);
-/* What nats.c says was wrong last. */
-const char *eb_link_error(natsConnection *nc, const char *otherwise);
+/* What is wrong with a connection, in a few words of nats.c; otherwise where nothing is. */
+const char *eb_link_trouble(natsConnection *nc, const char *otherwise);
 
 /* Builds the connection anew. It may still be connecting in the background when this returns. */
 EB_MUSTCHECK enum eb_rc eb_link_build(struct eb_link *k, struct eb_err *reterr);

@@ -218,3 +218,13 @@ void eb_login_describe(const struct eb_config *c, struct eb_buf *to) {
     else
         eb_buf_str(to, eb_buf_get(&all));
 }
+
+const char *eb_login_error(natsStatus s) {
+    natsStatus last = NATS_OK;
+    const char *words = nats_GetLastError(&last);
+    if (!words || !*words || last != s)
+        return natsStatus_GetText(s);
+    /* its own words stand behind "(file.c:line): " */
+    const char *own = words[0] == '(' ? strstr(words, "): ") : NULL;
+    return own ? own + 3 : words;
+}

@@ -22,5 +22,9 @@ EB_MUSTCHECK enum eb_rc eb_login_apply(struct eb_login *l, const struct eb_confi
 EB_MUSTCHECK bool eb_login_next_url(struct eb_str *rest, struct eb_str *ret);
 /* The URLs without user and password, for the log. */
 void eb_login_describe(const struct eb_config *c, struct eb_buf *to);
+/* What went wrong in this thread last, in nats.c's words: the server's own in an error handler and behind a
+ * call that failed. Valid until this thread's next call of nats.c. The words that a connection keeps
+ * (natsConnection_GetLastError) are not to be read: a thread of nats.c may be writing them. */
+const char *eb_login_error(natsStatus s);
 
 #endif

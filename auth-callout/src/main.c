@@ -167,10 +167,11 @@ static int run(struct flags *flags) {
     (void)curl_global_init(CURL_GLOBAL_DEFAULT);
     eb_log_start();
     struct eb_service *s = NULL;
+    bool ended = true;
     rc = eb_service_start(config, path, hot, reread, flags, &s, &f, &err);
     if (rc == EB_OK) {
         serve(s, &signals);
-        eb_service_stop(s);
+        ended = eb_service_stop(s);
         eb_log(EB_LOG_INFO, "stopped");
     } else if (err.rc != EB_OK) {
         eb_log(EB_LOG_ERROR, "cannot start: %s", err.text);
@@ -178,8 +179,9 @@ static int run(struct flags *flags) {
     eb_log_stop();
     if (rc != EB_OK)
         print_findings(&f);
+    if (!ended || nats_CloseAndWait(1000) == NATS_TIMEOUT)
+        _exit(rc == EB_OK ? 0 : 1); /* at an exit libraries free what those threads use */
     curl_global_cleanup();
-    nats_CloseAndWait(1000);
     return rc == EB_OK ? 0 : 1;
 }
 

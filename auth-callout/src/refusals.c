@@ -20,6 +20,7 @@ enum {
     CONFIRM_TIMEOUT_MS = 1000,
     RECONNECT_MS = 100,
     PING_MS = 15000,
+    END_MS = 200,   /* nats.c cannot be called away from a connect */
     PENDING = 8192, /* refusals that nats.c may hold for us */
     PENDING_BYTES = 16 << 20,
 };
@@ -28,9 +29,9 @@ struct eb_refusals {
     const struct eb_config *config;
     pthread_t thread;
     bool started;
-    pthread_mutex_t mutex; /* stopping */
+    pthread_mutex_t mutex; /* the next three */
     pthread_cond_t wake;
-    bool stopping;
+    bool stopping, ended;
     atomic_bool again; /* connected anew since the subscription was confirmed */
     /* the thread's own */
     natsConnection *nc;
@@ -163,6 +164,9 @@ static void *refusals_main(void *arg) {
     while (wait_for_turn(r));
     tear_down(r);
     nats_ReleaseThreadMemory();
+    EB_LOCKED(&r->mutex);
+    r->ended = true;
+    (void)pthread_cond_signal(&r->wake);
     return NULL;
 }
 
@@ -192,12 +196,21 @@ void eb_refusals_leave(struct eb_refusals *r) {
     (void)pthread_cond_signal(&r->wake);
 }
 
-void eb_refusals_stop(struct eb_refusals *r) {
+bool eb_refusals_stop(struct eb_refusals *r) {
     if (!r || !r->started)
-        return;
+        return true;
     eb_refusals_leave(r);
-    (void)pthread_join(r->thread, NULL);
+    bool ended;
+    {
+        EB_LOCKED(&r->mutex);
+        int64_t until = eb_mono_ns() + END_MS * MS_NS;
+        while (!r->ended && eb_mono_ns() < until)
+            eb_cond_wait_until(&r->wake, &r->mutex, until);
+        ended = r->ended;
+    }
+    (void)(ended ? pthread_join(r->thread, NULL) : pthread_detach(r->thread));
     r->started = false;
+    return ended;
 }
 
 void eb_refusals_free(struct eb_refusals *r) {

@@ -19,6 +19,7 @@
 
 enum {
     LEAVE_MS = 2000,
+    LIBRARY_END_MS = 1000, /* for the threads of nats.c */
     GATE_ROOM =
         2048, /* MQTT logins that may wait for the gate to be sure; of their own, so that no other waits */
 };
@@ -238,6 +239,9 @@ static enum eb_rc start_parts(struct eb_service *s, struct eb_err *reterr) {
                                    .queries_n = EB_MICRO_SUBJECTS,
                                    .on_change = on_link,
                                    .ctx = s};
+    /* Before several threads use it. */
+    if (rc == EB_OK && nats_Open(-1) != NATS_OK)
+        rc = EB_FAIL(reterr, EB_E_NOMEM, "nats.c cannot be set up");
     if (rc == EB_OK)
         rc = start_gatekeeper(s, reterr);
     if (rc == EB_OK && c->server_refusals)
@@ -283,7 +287,7 @@ enum eb_rc eb_service_start(struct eb_config *config, const char *config_path, c
         rc = eb_reloader_start(&opt, &s->reloader, reterr);
     }
     if (rc != EB_OK) {
-        eb_service_stop(s);
+        (void)eb_service_stop(s);
         return rc;
     }
     eb_log_findings(findings, "the configuration has a doubtful place");
@@ -297,16 +301,22 @@ void eb_service_reload(struct eb_service *s) {
     eb_reloader_run(s->reloader);
 }
 
-void eb_service_stop(struct eb_service *s) {
+/* Nobody uses nats.c any more; true when its threads, which tell of closed connections, have ended. */
+static bool end_library(void) {
+    natsStatus s = nats_CloseAndWait(LIBRARY_END_MS);
+    return s == NATS_OK || s == NATS_NOT_INITIALIZED;
+}
+
+bool eb_service_stop(struct eb_service *s) {
     if (!s)
-        return;
+        return true;
     eb_reloader_stop(s->reloader);
     eb_gatekeeper_leave(s->gatekeeper);
     eb_refusals_leave(s->refusals);
     if (s->links)
         eb_links_leave(s->links, LEAVE_MS);
-    eb_gatekeeper_stop(s->gatekeeper);
-    eb_refusals_stop(s->refusals);
+    bool ended = eb_gatekeeper_stop(s->gatekeeper);
+    ended = eb_refusals_stop(s->refusals) && ended;
     if (s->park)
         eb_park_stop(s->park);
     if (s->gate_park)
@@ -321,10 +331,14 @@ void eb_service_stop(struct eb_service *s) {
     eb_health_stop(s->metrics);
     if (s->callout.live)
         eb_sources_stop(eb_live_sources(s->callout.live));
-    eb_links_stop(s->links);
+    ended = eb_links_stop(s->links) && ended;
+    eb_tracer_stop(s->callout.tracer);
+    if (!ended || !end_library())
+        return false; /* what is left behind may still use the rest */
+    eb_links_free(s->links);
     eb_gatekeeper_free(s->gatekeeper);
     eb_refusals_free(s->refusals);
-    eb_tracer_stop(s->callout.tracer);
+    eb_tracer_free(s->callout.tracer);
     eb_workers_free(s->workers);
     eb_park_free(s->park);
     eb_park_free(s->gate_park);
@@ -335,4 +349,5 @@ void eb_service_stop(struct eb_service *s) {
     eb_view_done(&s->start);
     eb_live_free(s->callout.live);
     free(s);
+    return true;
 }

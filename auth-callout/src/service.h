@@ -16,7 +16,8 @@ EB_MUSTCHECK enum eb_rc eb_service_start(struct eb_config *config, const char *c
                                          struct eb_err *reterr);
 /* Re-reads the configuration and everything it names; a bad one changes nothing. */
 void eb_service_reload(struct eb_service *s);
-/* Leaves the queue group, finishes what is in flight, ends everything; within 5 s. */
-void eb_service_stop(struct eb_service *s);
+/* Leaves the queue group, finishes what is in flight, ends everything; within 5 s. False where threads of
+ * nats.c wait for silent servers still: the process is to end without what runs at an exit. */
+EB_MUSTCHECK bool eb_service_stop(struct eb_service *s);
 
 #endif

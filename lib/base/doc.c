@@ -11,6 +11,7 @@
 struct eb_doc {
     struct eb_doc_json *json; /* reads instead of libyaml as long as the document is JSON */
     size_t json_events;       /* that it gave */
+    uint64_t json_shape;      /* of them */
     struct eb_str bytes;      /* where read from memory */
     size_t max;
     yaml_parser_t parser;
@@ -252,19 +253,36 @@ static enum eb_rc yaml_next(struct eb_doc *d, struct eb_doc_event *ev) {
     return d->failed;
 }
 
+/* A hash (FNV-1a by words) of the events so far and one more; of a text its length will do. */
+static uint64_t add_shape(uint64_t shape, const struct eb_doc_event *ev) {
+    uint64_t one =
+        (uint64_t)ev->kind | (uint64_t)ev->quoted << 4 | (uint64_t)ev->is_key << 5 | ev->text.n << 8;
+    return (shape ^ one) * UINT64_C(0x100000001b3);
+}
+
 /* No JSON after all: YAML written with braces, or something wrong, which libyaml tells. It reads again what
- * was given already. */
+ * was given already, and must find the same: what was given cannot be taken back. */
 static enum eb_rc go_on_as_yaml(struct eb_doc *d, struct eb_doc_event *ev) {
     use_yaml(d);
     enum eb_rc rc = EB_OK;
-    for (size_t i = 0; i < d->json_events && rc == EB_OK; i++)
+    uint64_t shape = 0;
+    for (size_t i = 0; i < d->json_events && rc == EB_OK; i++) {
         rc = yaml_next(d, ev);
+        shape = rc == EB_OK ? add_shape(shape, ev) : shape;
+    }
+    bool same = shape == d->json_shape;
+    while (rc == EB_OK && !same && ev->kind != EB_DOC_END) /* what is wrong as YAML says more */
+        rc = yaml_next(d, ev);
+    if (rc == EB_OK && !same)
+        rc = fail(d, EB_E_MALFORMED,
+                  "no JSON, and as YAML it means another thing before that; write one of them");
     return rc == EB_OK ? yaml_next(d, ev) : rc;
 }
 
 enum eb_rc eb_doc_next(struct eb_doc *d, struct eb_doc_event *ret, struct eb_err *reterr) {
     if (d->json && eb_doc_json_next(d->json, ret)) {
         d->json_events++;
+        d->json_shape = add_shape(d->json_shape, ret);
         d->json_line = ret->line;
         return EB_OK;
     }

@@ -86,20 +86,27 @@ static bool more(struct eb_doc_json *j, size_t *from) {
     return got > 0;
 }
 
-/* The same where blanks or the end of what was read come first. */
+/* The next byte behind blanks, not taken; -1 where there is none in what was read. */
+static int skip_blanks(struct eb_doc_json *j) {
+    for (; j->at < j->n; j->at++) {
+        unsigned char c = (unsigned char)j->p[j->at];
+        if (c == '\n')
+            j->line++;
+        else if (c != ' ' && c != '\t' && c != '\r')
+            return c;
+    }
+    return -1;
+}
+
+/* The same, from the source too. */
 static int peek_on(struct eb_doc_json *j) {
-    for (;;) {
-        for (; j->at < j->n; j->at++) {
-            unsigned char c = (unsigned char)j->p[j->at];
-            if (c == '\n')
-                j->line++;
-            else if (c != ' ' && c != '\t' && c != '\r')
-                return c;
-        }
+    int c;
+    while ((c = skip_blanks(j)) < 0) {
         size_t from = j->at;
         if (!more(j, &from))
             return -1;
     }
+    return c;
 }
 
 /* The next byte behind blanks, not taken; -1 at the end. */
@@ -185,6 +192,23 @@ static bool close_collection(struct eb_doc_json *j, struct eb_doc_event *ret) {
     return true;
 }
 
+/* As JSON a value ends where the next one, or the end of what it is in, is marked. Where something else
+ * follows, it is not known yet what it is in YAML: `[1: 2]` and `[1 2]` have no scalar 1. */
+static bool is_whole(struct eb_doc_json *j, struct eb_str *text) {
+    bool in_p = text->p != j->scratch.p;
+    size_t from = in_p ? (size_t)(text->p - j->p) : 0;
+    int c;
+    while ((c = skip_blanks(j)) < 0) {
+        size_t drop = in_p ? from : j->at;
+        if (!more(j, &drop))
+            return false;
+        from = drop;
+    }
+    if (in_p)
+        text->p = j->p + from;
+    return c == ',' || c == (j->is_map[j->depth] ? '}' : ']');
+}
+
 static bool value(struct eb_doc_json *j, int c, struct eb_doc_event *ret) {
     if (c == '{' || c == '[')
         return open_collection(j, c == '{', ret);
@@ -193,7 +217,7 @@ static bool value(struct eb_doc_json *j, int c, struct eb_doc_event *ret) {
     ret->kind = EB_DOC_SCALAR;
     ret->quoted = c == '"';
     value_done(j);
-    return ret->quoted ? string(j, &ret->text) : bare(j, &ret->text);
+    return (ret->quoted ? string(j, &ret->text) : bare(j, &ret->text)) && is_whole(j, &ret->text);
 }
 
 static bool key(struct eb_doc_json *j, int c, struct eb_doc_event *ret) {

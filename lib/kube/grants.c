@@ -19,7 +19,8 @@
 #define PREFIX_MAX 256     /* bytes of the configured prefix */
 #define FIXED_MAX 4096     /* bytes on the wire of what is granted without annotations */
 #define SAMPLES 6          /* items shown */
-#define SAMPLE_TEXT_MAX 40 /* bytes of each */
+#define SAMPLE_TEXT_MAX 40 /* bytes of each, up to six times that where they are escaped */
+_Static_assert(EB_KUBE_SAMPLE_MAX >= 6 * SAMPLE_TEXT_MAX + 40, "the first item with its reason must fit");
 
 static const struct eb_str always_reserved = {"cpc", 3};
 

@@ -50,7 +50,7 @@ enum eb_kube_drop {
 const char *eb_kube_drop_name(enum eb_kube_drop d);
 const char *eb_kube_drop_text(enum eb_kube_drop d);
 
-#define EB_KUBE_SAMPLE_MAX 240
+#define EB_KUBE_SAMPLE_MAX 288
 
 /* What was dropped of a ServiceAccount's annotations. */
 struct eb_kube_drops {

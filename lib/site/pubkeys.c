@@ -1,5 +1,6 @@
 /* Key pairs and public keys of a site, read from its folder. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -10,7 +11,7 @@
 #define KEY_FILE_MAX 256 /* bytes of a file that holds one key */
 
 struct pubkey {
-    char name[sizeof((struct eb_secret_def *)NULL)->name];
+    char name[sizeof((struct eb_secret_def *)NULL)->name + sizeof "/pubkey-old"];
     char key[EB_NKEY_PUBLIC_LEN + 1];
 };
 struct eb_pubkeys {
@@ -84,20 +85,46 @@ static void read_public(const char *path, const struct eb_secret_def *def, struc
     }
 }
 
+/* The key that the pair replaces. Twice the same key would be two users of one name, which no server takes.
+ */
+static void read_old(const char *path, const struct eb_secret_def *def, struct eb_secret_pair *pair,
+                     bool *bad, struct eb_findings *f) {
+    static const char mend[] = "remove it, or put the public key there that the servers know from before";
+    bool there;
+    EB_CLEANUP(eb_secret_freep) struct eb_secret *text = text_of(path, &there, bad, f);
+    struct eb_err err = {0};
+    uint8_t raw[EB_NKEY_RAW_LEN];
+    if (!text)
+        return;
+    struct eb_str s = eb_secret_get(text);
+    bool good = eb_nkey_public_decode(s, def->kind, NULL, raw, &err) == EB_OK;
+    if (!good || eb_str_eqz(s, pair->public_key)) {
+        fault(f, path, mend, good ? "the same key as pubkey" : err.text);
+        *bad = true;
+        return;
+    }
+    memcpy(pair->old_key, s.p, EB_NKEY_PUBLIC_LEN);
+    pair->old_key[EB_NKEY_PUBLIC_LEN] = '\0';
+}
+
 bool eb_secret_pair_read(const char *nkeys, const struct eb_secret_def *def, struct eb_secret_pair *ret,
                          struct eb_findings *findings) {
     eb_auto_buf struct eb_buf seed = {0};
     eb_auto_buf struct eb_buf public_key = {0};
+    eb_auto_buf struct eb_buf old = {0};
     bool bad = false;
     *ret = (struct eb_secret_pair){0};
     eb_buf_printf(&seed, "%s/%s/seed", nkeys, def->name);
     eb_buf_printf(&public_key, "%s/%s/pubkey", nkeys, def->name);
-    if (!eb_buf_ok(&seed) || !eb_buf_ok(&public_key)) {
+    eb_buf_printf(&old, "%s/%s/pubkey-old", nkeys, def->name);
+    if (!eb_buf_ok(&seed) || !eb_buf_ok(&public_key) || !eb_buf_ok(&old)) {
         fault(findings, nkeys, NULL, "out of memory");
         return false;
     }
     read_seed(seed.p, def, ret, &bad, findings);
     read_public(public_key.p, def, ret, &bad, findings);
+    if (def->files & EB_SECRET_PUBKEY_OLD)
+        read_old(old.p, def, ret, &bad, findings);
     return !bad;
 }
 
@@ -133,18 +160,21 @@ enum eb_rc eb_pubkeys_read(const char *root, const struct eb_site *site, struct 
         return err.rc;
     }
     eb_buf_printf(&nkeys, "%s/%.*s/nkeys", root, EB_STR_ARG(site->name));
-    EB_CLEANUP(eb_pubkeys_freep) struct eb_pubkeys *k = calloc(1, sizeof *k + n * sizeof k->keys[0]);
+    EB_CLEANUP(eb_pubkeys_freep) struct eb_pubkeys *k = calloc(1, sizeof *k + 2 * n * sizeof k->keys[0]);
     if (!k || !eb_buf_ok(&nkeys))
         return EB_E_NOMEM;
     for (size_t i = 0; i < n; i++) {
         struct eb_secret_pair pair;
         if (eb_secret_pair_read(nkeys.p, &defs[i], &pair, findings) && !pair.public_key[0])
             missing(root, site, &defs[i], findings);
-        memcpy(k->keys[i].name, defs[i].name, sizeof k->keys[i].name);
-        memcpy(k->keys[i].key, pair.public_key, sizeof k->keys[i].key);
+        memcpy(k->keys[k->n].name, defs[i].name, sizeof defs[i].name);
+        memcpy(k->keys[k->n++].key, pair.public_key, sizeof k->keys[0].key);
+        if (pair.old_key[0]) { /* right behind its pair, which keeps the order */
+            (void)snprintf(k->keys[k->n].name, sizeof k->keys[0].name, "%s/pubkey-old", defs[i].name);
+            memcpy(k->keys[k->n++].key, pair.old_key, sizeof k->keys[0].key);
+        }
         eb_secret_pair_done(&pair);
     }
-    k->n = n;
     if (findings->errors != errors)
         return EB_E_INVALID;
     *ret = EB_TAKE(k);

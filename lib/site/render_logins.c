@@ -60,13 +60,20 @@ static void auth_logins(const struct eb_site *site, struct eb_logins *l) {
         eb_pattern_add(&one->rights[EB_SUB_ALLOWS], "_INBOX.>", NULL);
         eb_pattern_add(&one->rights[EB_SUB_ALLOWS], "$SYS.ACCOUNT.CLIENT.AUTH.ERR", NULL);
     }
-    if ((one = add(l, "AUTHX", "nats-authx-user",
-                   "auth-callout: it listens, answers each request once, hears of refused logins, and asks "
-                   "whether the streams are there")) != NULL) {
-        one->entry = false;
-        one->answers = true;
-        eb_rights_callout(one->rights);
-    }
+    static const struct {
+        const char *secret, *what;
+    } callout[] = {
+        {"nats-authx-user", "auth-callout: it listens, answers each request once, hears of refused logins, "
+                            "and asks whether the streams are there"},
+        {"nats-authx-user/pubkey-old", "auth-callout by the key that is being replaced"},
+    };
+    for (size_t i = 0; i < EB_COUNT_OF(callout); i++)
+        if ((one = add(l, "AUTHX", callout[i].secret, callout[i].what)) != NULL) {
+            one->entry = false;
+            one->old = i > 0;
+            one->answers = true;
+            eb_rights_callout(one->rights);
+        }
     if (site->mtls &&
         (one = add(l, "AUTHX", "nats-mtls-authx-leaf",
                    "callouts of the mTLS server and their answers, and what logins it refused")) != NULL) {

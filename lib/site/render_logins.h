@@ -12,12 +12,13 @@
 enum { EB_PUB_ALLOWS, EB_PUB_DENIES, EB_SUB_ALLOWS, EB_SUB_DENIES, EB_RIGHTS };
 
 struct eb_login {
-    char secret[96]; /* of its key; the name of its entry too */
+    char secret[96]; /* of its key, as eb_pubkeys_get takes it; the name of its entry too */
     char account[96];
     char what[120]; /* one line for the reader */
     bool leaf;      /* comes as a leaf connection; else as a NATS client */
     bool entry;     /* has an entry in the permissions document as well */
     bool unlimited; /* no permissions in the configuration */
+    bool old;       /* only while there is an old key */
     bool answers;   /* may answer each request once, and publish nothing else: auth-callout */
     struct eb_buf rights[EB_RIGHTS]; /* patterns, one a line */
 };

@@ -70,6 +70,11 @@ void eb_render_tls(struct eb_buf *to, const struct eb_site_tls *tls, bool verify
     eb_buf_z(to, "}\n");
 }
 
+/* A login by an old key is there while the tree has one. */
+static bool has_login(const struct eb_render *r, const struct eb_login *l) {
+    return !l->old || eb_pubkeys_get(r->keys, l->secret);
+}
+
 void eb_render_callout(struct eb_buf *to, const struct eb_render *r, const char *account,
                        const struct eb_logins *exempt) {
     eb_buf_printf(
@@ -82,6 +87,8 @@ void eb_render_callout(struct eb_buf *to, const struct eb_render *r, const char 
     eb_render_key(to, r->keys, "nats-auth-signing");
     eb_buf_printf(to, "\n    account: %s\n    auth_users: [", account);
     for (size_t i = 0; i < exempt->n; i++) {
+        if (!has_login(r, &exempt->v[i]))
+            continue;
         eb_buf_z(to, i ? ",\n      " : "\n      ");
         eb_render_key(to, r->keys, exempt->v[i].secret);
     }
@@ -133,7 +140,7 @@ static void logins(struct eb_buf *to, const struct eb_render *r, const struct eb
                    const char *account) {
     bool any = false;
     for (size_t i = 0; i < all->n; i++) {
-        if (strcmp(all->v[i].account, account) != 0)
+        if (strcmp(all->v[i].account, account) != 0 || !has_login(r, &all->v[i]))
             continue;
         if (!any)
             eb_buf_z(to, "    users: [\n");

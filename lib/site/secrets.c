@@ -5,23 +5,27 @@
 #include <string.h>
 
 #define PAIR ((unsigned)(EB_SECRET_SEED | EB_SECRET_PUBKEY))
+/* No callout is asked about the login of auth-callout itself, so servers must know both keys while it is
+ * rotated. */
+#define PAIR_AND_OLD (PAIR | (unsigned)EB_SECRET_PUBKEY_OLD)
 
 /* Secrets that every site has, each pair its own. */
 static const struct {
     const char *name;
     enum eb_nkey_kind kind;
     bool mtls; /* only where the site has an mTLS server */
+    bool old;  /* with pubkey-old, while it is rotated */
 } own[] = {
-    {"nats-auth-signing", EB_NKEY_ACCOUNT, false}, /* signs user JWTs */
-    {"nats-xkey", EB_NKEY_CURVE, false},           /* seals callouts */
-    {"nats-authx-user", EB_NKEY_USER, false},      /* auth-callout itself */
-    {"nats-auth-watch", EB_NKEY_USER, false},      /* an operator who looks into account AUTH */
-    {"nats-surveyor", EB_NKEY_USER, false},        /* monitoring */
-    {"nats-sys-admin", EB_NKEY_USER, false},       /* break-glass administrator */
-    {"nats-nack-user", EB_NKEY_USER, false},       /* the controller of JetStream resources */
-    {"nats-streams", EB_NKEY_USER, false},         /* eventbus streams */
-    {"nats-mtls-leaf", EB_NKEY_USER, true},        {"nats-mtls-authx-leaf", EB_NKEY_USER, true},
-    {"nats-mtls-sys-leaf", EB_NKEY_USER, true},
+    {"nats-auth-signing", EB_NKEY_ACCOUNT, false, false}, /* signs user JWTs */
+    {"nats-xkey", EB_NKEY_CURVE, false, false},           /* seals callouts */
+    {"nats-authx-user", EB_NKEY_USER, false, true},       /* auth-callout itself */
+    {"nats-auth-watch", EB_NKEY_USER, false, false},      /* an operator who looks into account AUTH */
+    {"nats-surveyor", EB_NKEY_USER, false, false},        /* monitoring */
+    {"nats-sys-admin", EB_NKEY_USER, false, false},       /* break-glass administrator */
+    {"nats-nack-user", EB_NKEY_USER, false, false},       /* the controller of JetStream resources */
+    {"nats-streams", EB_NKEY_USER, false, false},         /* eventbus streams */
+    {"nats-mtls-leaf", EB_NKEY_USER, true, false},        {"nats-mtls-authx-leaf", EB_NKEY_USER, true, false},
+    {"nats-mtls-sys-leaf", EB_NKEY_USER, true, false},
 };
 
 static int by_name(const void *a, const void *b) {
@@ -64,7 +68,7 @@ enum eb_rc eb_secrets_of(const struct eb_site *site, struct eb_secret_def **ret,
     for (size_t i = 0; i < EB_COUNT_OF(own); i++) {
         if (own[i].mtls && !site->mtls)
             continue;
-        defs[n] = (struct eb_secret_def){.kind = own[i].kind, .files = PAIR};
+        defs[n] = (struct eb_secret_def){.kind = own[i].kind, .files = own[i].old ? PAIR_AND_OLD : PAIR};
         (void)snprintf(defs[n++].name, sizeof defs->name, "%s", own[i].name);
     }
     for (size_t i = 0; i < ids_n; i++) {

@@ -9,12 +9,16 @@
 #include "nkey/nkey.h"
 #include "site/site.h"
 
-enum { EB_SECRET_SEED = 1, EB_SECRET_PUBKEY = 2 };
+/*
+ * EB_SECRET_PUBKEY_OLD: there may be a file pubkey-old beside the pair, the public key that it replaces.
+ * While it is there, servers let both in.
+ */
+enum { EB_SECRET_SEED = 1, EB_SECRET_PUBKEY = 2, EB_SECRET_PUBKEY_OLD = 4 };
 
 struct eb_secret_def {
     char name[96]; /* `nats-auth-signing`, `nats-leaf-cpc-1`: folder, and name of the Kubernetes Secret */
     enum eb_nkey_kind kind; /* account, user or curve */
-    unsigned files;         /* EB_SECRET_… bits that this site holds */
+    unsigned files;         /* EB_SECRET_… bits that this site holds, or may hold */
     char peer_site[48];     /* the site that holds the other half (`cpc-1`), "" where none does */
     char peer_name[96];     /* and its name there: `nats-leaf-csc` */
 };
@@ -33,6 +37,7 @@ struct eb_secret_pair {
     unsigned found;                          /* EB_SECRET_… bits of the files that are there, good or not */
     struct eb_nkey *key;                     /* of the seed, where that is there and good; owned */
     char public_key[EB_NKEY_PUBLIC_LEN + 1]; /* of either file; "" where there is none that is good */
+    char old_key[EB_NKEY_PUBLIC_LEN + 1];    /* of pubkey-old, where that may be; likewise */
 };
 /*
  * Reads def's files below `<nkeys>/<def->name>`. Files that are not there are no fault here; one that cannot
@@ -52,7 +57,8 @@ struct eb_pubkeys;
  */
 EB_MUSTCHECK enum eb_rc eb_pubkeys_read(const char *root, const struct eb_site *site, struct eb_pubkeys **ret,
                                         struct eb_findings *findings);
-/* "U…"; NULL where the site has no such secret. */
+/* "U…"; NULL where the site has no such secret. `<secret>/pubkey-old` is the key that it replaces; NULL for
+ * none. */
 const char *eb_pubkeys_get(const struct eb_pubkeys *k, const char *secret);
 void eb_pubkeys_free(struct eb_pubkeys *k);
 EB_DEFINE_CLEANUP(struct eb_pubkeys, eb_pubkeys_free);

@@ -29,8 +29,12 @@ class Pod:
             for path, text in self._files(volumes.get(mount["name"], {})).items():
                 (to / path).write_text(self.here(text))
         self.env = {}
+        for source in self.container.get("envFrom", []):
+            self.env |= self.manifests.get("ConfigMap", source["configMapRef"]["name"])["data"]
         for entry in self.container.get("env", []):
-            self.env[entry["name"]] = self.here(self._value(entry))
+            value = self._value(entry)
+            if value is not None:  # else what envFrom has stays
+                self.env[entry["name"]] = self.here(value)
         self.log, self.process = self.folder / "log", None
 
     def here(self, text):
@@ -60,6 +64,8 @@ class Pod:
             return text
         if "secretKeyRef" in entry["valueFrom"]:
             ref = entry["valueFrom"]["secretKeyRef"]
+            if ref.get("optional") and ref["key"] not in self.secrets.get(ref["name"], {}):
+                return None
             return self.secrets[ref["name"]][ref["key"]].strip()
         assert entry["valueFrom"]["fieldRef"]["fieldPath"] == "metadata.name", entry
         return self.name

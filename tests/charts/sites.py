@@ -70,7 +70,7 @@ class Tree:
     def names(self, site):
         """{public key or seed: "secret/key"}"""
         return {path.read_text().strip(): f"{path.parent.name}/{path.name}"
-                for path in sorted((self.root / site / "nkeys").glob("*/*")) if path.name in ("seed", "pubkey")}
+                for path in sorted((self.root / site / "nkeys").glob("*/*")) if path.name in ("seed", "pubkey", "pubkey-old")}
 
     def seed_file(self, site, secret):
         return self.root / site / "nkeys" / secret / "seed"

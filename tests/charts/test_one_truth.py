@@ -79,9 +79,15 @@ class Chart:
         self.permissions = named(yaml.safe_load(text), self.keys, {})
 
     def held(self, container):
-        """The environment that a container gets of the site's Secrets; a key that is not there fails as kubelet would."""
+        """The environment that a container gets of the site's Secrets; a key that is not there fails as kubelet would, if it is not optional."""
+        held = {}
+        for source in container.get("envFrom", []):
+            held |= self.manifests.get("ConfigMap", source["configMapRef"]["name"])["data"]
         refs = {e["name"]: e["valueFrom"]["secretKeyRef"] for e in container["env"] if "secretKeyRef" in e.get("valueFrom", {})}
-        return {name: self.secrets[ref["name"]][ref["key"]].strip() for name, ref in refs.items()}
+        for name, ref in refs.items():
+            if not ref.get("optional") or ref["key"] in self.secrets[ref["name"]]:
+                held[name] = self.secrets[ref["name"]][ref["key"]].strip()
+        return held
 
     def server(self, name):
         sets = [d for d in self.manifests.of("StatefulSet") if d["metadata"]["name"] == name]
@@ -91,7 +97,16 @@ class Chart:
         text = self.manifests.get("ConfigMap", f"{name}-config")["data"]["nats.conf"]
         self.environment, self.text = self.held(container), text
         variables = {**{e["name"]: e.get("value", "of the pod") for e in container["env"]}, **self.environment}
-        return named(natsconf.parse(text), self.keys, variables)
+        return without(named(natsconf.parse(text), self.keys, variables), self.manifests.get("ConfigMap", "event-bus-env")["data"].values())
+
+
+def without(value, nobody):
+    """A login by nobody's key, which stands where another may come, is none: the program leaves it out."""
+    if isinstance(value, dict):
+        return {key: without(v, nobody) for key, v in value.items()}
+    if isinstance(value, list):
+        return [without(v, nobody) for v in value if (v.get("nkey") if isinstance(v, dict) else v) not in nobody]
+    return value
 
 
 def parts(server):
@@ -121,6 +136,27 @@ def test_servers(tmp_path, tree, name, version):
     assert (chart.server("event-bus-mtls") is None) == (mtls is None)
     if mtls:
         assert parts(chart.server("event-bus-mtls")) == parts(mtls)
+
+
+def test_servers_while_the_login_of_auth_callout_is_rotated(tmp_path):
+    """Both let in the old key beside the new one, with the same rights, at no other time."""
+    tree = Tree(tmp_path / "secrets")
+    names = {name_of(bus): name for name, bus in SITES.items()}
+    for site, name in names.items():
+        old = tmp_path / "old"
+        run("key", "generate", "--user", "--out", old)
+        to = tree.root / site / "nkeys/nats-authx-user/pubkey-old"
+        to.write_text(run("key", "public", old))
+        to.chmod(0o600)
+        old.unlink()
+        (tmp_path / site).mkdir()
+        program, chart = both(name, tree, tmp_path / site, 3)
+        server = program.server("main")
+        assert parts(chart.server("event-bus")) == parts(server)
+        logins = {user.pop("nkey"): user for user in server["accounts"]["AUTHX"]["users"] if user["nkey"].startswith("nats-authx-user/")}
+        assert list(logins) == ["nats-authx-user/pubkey", "nats-authx-user/pubkey-old"] and len({json.dumps(u) for u in logins.values()}) == 1
+        assert set(logins) <= set(server["authorization"]["auth_callout"]["auth_users"])
+        assert "pubkey-old" not in json.dumps([chart.permissions, program.permissions, program.server("mtls")])
 
 
 @pytest.mark.parametrize("name", SITES)

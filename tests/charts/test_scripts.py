@@ -1,11 +1,13 @@
 """
-deploy/scripts/rotate.sh and uninstall.sh. kubectl is played by the test; behind rotate.sh stand real servers and a real auth-callout, whose
-Secrets and restarts are those that the script asks for, while clients log in all the time.
+deploy/scripts/rotate.sh. kubectl is played by the test; behind it stand real servers and a real auth-callout, whose Secrets and restarts are
+those that the script asks for, while clients log in all the time. And wrong usage of all scripts that ask kubectl.
 """
 import base64
+import binascii
 import contextlib
 import json
 import os
+import socket
 import stat
 import subprocess
 import threading
@@ -21,6 +23,7 @@ from test_servers import Site, document
 
 from harness.bus import AUTH_CALLOUT, NATS_SERVER, free_addresses
 from harness.natsio import NatsClient, Refused
+from harness.wait import until
 
 SCRIPTS = ROOT / "deploy/scripts"
 
@@ -31,22 +34,35 @@ def script(name, *arguments, **env):
 
 
 # --- rotate.sh ---------------------------------------------------------------------------------------------------------
+def asked(rest, servers, secrets):
+    """kubectl get KIND/NAME --ignore-not-found -o name; and the two questions by jsonpath."""
+    if rest[-1] == "jsonpath={.spec.template.spec.containers[*].env[*].name}":
+        assert rest[0] == "statefulset/event-bus"
+        return " ".join(e["name"] for c in servers["spec"]["template"]["spec"]["containers"] for e in c.get("env") or [])
+    if rest[-1] == "jsonpath={.data.pubkey}":
+        return base64.b64encode(secrets[rest[1]]["pubkey"].encode()).decode()
+    assert rest[-1] == "name"
+    return f"{rest[0]}\n" if rest[0] != "deployment/event-bus-streams-watch" else ""
+
+
 class Cluster:
     """A site's Secrets and pods, as kubectl shows and changes them."""
 
     def __init__(self, site, secrets):
         self.site, self.secrets = site, secrets
-        self.restarts, self.pods = [], 0
+        self.restarts, self.pods, self.after = [], 0, lambda workload: None
 
     def answer(self, arguments, stdin):
         assert arguments[:2] == ["-n", "event-bus"]
         verb, *rest = arguments[2:]
         if verb == "get":
-            return f"{rest[0]}\n" if rest[0] != "deployment/event-bus-streams-watch" else ""
+            return asked(rest, self.site.manifests.get("StatefulSet", "event-bus"), self.secrets)
         if verb == "patch":
             assert rest[:1] == ["secret"] and rest[2:] == ["--type", "merge", "--patch-file", "/dev/stdin"]
+            data = dict(self.secrets[rest[1]])
             for key, value in json.loads(stdin)["data"].items():
-                self.secrets[rest[1]] = {**self.secrets[rest[1]], key: base64.b64decode(value).decode()}
+                data[key] = value and base64.b64decode(value).decode()
+            self.secrets[rest[1]] = {key: value for key, value in data.items() if value is not None}
             return "patched"
         assert verb == "rollout"
         if rest[0] == "restart":
@@ -74,6 +90,7 @@ class Cluster:
             old.stop()
             new.start(lambda: "Server is ready" in new.text() and (which == "main" or len(site.links(site.mtls_address)) == 3))
         setattr(site, which, new)
+        self.after(workload)
 
 
 @pytest.fixture(scope="module")
@@ -119,37 +136,95 @@ class Logins(threading.Thread):
         self.join(30)
 
 
+class Rotation:
+    """A run of rotate.sh under clients that log in all the time: done; admitted after it; before, the Secrets as they were."""
+
+    def __init__(self, made, folder, key):
+        kubectl = Played(folder, f"kubectl-{key}", made.answer)
+        self.before, made.restarts = {name: dict(of) for name, of in made.secrets.items()}, []
+        logins = Logins(made.site.address)
+        logins.start()
+        self.done = script("rotate.sh", "-n", "event-bus", "--secrets", folder / "secrets", "--site", "csc", key, KUBECTL=kubectl.path)
+        at_the_end = logins.admitted
+        deadline = time.monotonic() + 30
+        while logins.admitted < at_the_end + 5 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        logins.stop()
+        kubectl.close()
+        self.refused, self.admitted, self.calls, self.said = logins.refused, logins.admitted - at_the_end, kubectl.calls, kubectl.said()
+        assert self.done.returncode == 0, self.done.stdout + self.done.stderr
+
+    def no_seed_is_seen(self, *seeds):
+        for seed in seeds:
+            assert seed not in self.done.stdout + self.done.stderr and not any(seed in line for line in self.said)
+            assert not any(base64.b64encode(seed.encode()).decode()[:40] in line for line in self.said)
+
+
+def verified(folder):
+    done = subprocess.run([PROGRAM, "secrets", "verify", folder / "secrets"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stderr
+
+
 @pytest.mark.parametrize("key, secret, copy", [("issuer", "nats-auth-signing", "issuer-seed"), ("xkey", "nats-xkey", "xkey-seed")])
 def test_a_key_is_rotated_and_nobody_is_refused(cluster, key, secret, copy):
     made, folder = cluster
-    kubectl = Played(folder, f"kubectl-{key}", made.answer)
-    before, made.restarts = {name: dict(of) for name, of in made.secrets.items()}, []
-    logins = Logins(made.site.address)
-    logins.start()
-    done = script("rotate.sh", "-n", "event-bus", "--secrets", folder / "secrets", "--site", "csc", key, KUBECTL=kubectl.path)
-    at_the_end = logins.admitted
-    deadline = time.monotonic() + 30
-    while logins.admitted < at_the_end + 5 and time.monotonic() < deadline:
-        time.sleep(0.05)
-    logins.stop()
-    kubectl.close()
-    assert done.returncode == 0, done.stdout + done.stderr
+    ran = Rotation(made, folder, key)
+    before = ran.before
     assert made.restarts == ["deployment/event-bus-auth-callout", "statefulset/event-bus", "statefulset/event-bus-mtls",
                              "deployment/event-bus-auth-callout"]
-    assert logins.refused == [] and logins.admitted >= at_the_end + 5, "with the new key alone they get in"
+    assert ran.refused == [] and ran.admitted >= 5, "with the new key alone they get in"
     assert made.secrets[secret]["pubkey"] != before[secret]["pubkey"]
     seeds = made.secrets["auth-callout-keys"][copy].split()
     assert len(seeds) == 1 and seeds != before["auth-callout-keys"][copy].split()
-    both = [json.loads(stdin)["data"][copy] for arguments, stdin in kubectl.calls if "auth-callout-keys" in arguments]
+    both = [json.loads(stdin)["data"][copy] for arguments, stdin in ran.calls if "auth-callout-keys" in arguments]
     assert base64.b64decode(both[0]).decode().split() == [*seeds, *before["auth-callout-keys"][copy].split()]
-    # no seed where others could read it
-    for seed in (*seeds, *before["auth-callout-keys"][copy].split()):
-        assert seed not in done.stdout + done.stderr and not any(seed in line for line in kubectl.said())
-        assert not any(base64.b64encode(seed.encode()).decode()[:40] in line for line in kubectl.said())
+    ran.no_seed_is_seen(*seeds, *before["auth-callout-keys"][copy].split())
     old, = (folder / "secrets.rotated").glob(f"csc-{key}-*")
     assert stat.S_IMODE(old.stat().st_mode) == 0o700 and (old / "auth-callout-keys" / copy).read_text().strip() in before["auth-callout-keys"][copy]
-    verified = subprocess.run([PROGRAM, "secrets", "verify", folder / "secrets"], capture_output=True, text=True)
-    assert verified.returncode == 0, verified.stderr
+    verified(folder)
+
+
+def lets_in(address, seed):
+    """The verdict on this login: where auth-callout is asked about it, once it answers."""
+    def verdict():
+        try:
+            with NatsClient(f"nats://{address}:4222", seed=seed):
+                return [True]
+        except Refused as e:
+            return [False] if "authorization violation" in str(e).lower() else None
+    return until(verdict, "a verdict")[0]
+
+
+def test_the_login_of_auth_callout_is_rotated_and_nobody_is_refused(cluster):
+    made, folder = cluster
+    nkeys, seen = folder / "secrets/csc/nkeys", []
+    old = (nkeys / "nats-authx-user/seed").read_text().strip()
+
+    def after(workload):
+        new = (nkeys / "nats-authx-user/seed").read_text().strip()
+        in_use = made.secrets["auth-callout-keys"]["nkey-seed"].strip()
+        seen.append((workload, lets_in(made.site.address, old), lets_in(made.site.address, new), in_use == new))
+        if lets_in(made.site.address, old):
+            assert "pubkey-old: warning: the key that was replaced is still let in" in verified(folder)
+    made.after = after
+    try:
+        ran = Rotation(made, folder, "nkey")
+    finally:
+        made.after = lambda workload: None
+    assert seen == [("statefulset/event-bus", True, True, False),  # (restarted, old is let in, new is let in, the service has new)
+                    ("deployment/event-bus-auth-callout", True, True, True),
+                    ("statefulset/event-bus", False, True, True)]
+    assert made.restarts == [workload for workload, *_ in seen]
+    assert ran.refused == [] and ran.admitted >= 5
+    new = (nkeys / "nats-authx-user/seed").read_text().strip()
+    assert made.secrets["nats-authx-user"] == {"pubkey": (nkeys / "nats-authx-user/pubkey").read_text().strip()}
+    assert made.secrets["nats-authx-user"] != ran.before["nats-authx-user"]
+    assert made.secrets["auth-callout-keys"]["nkey-seed"].strip() == new != old
+    ran.no_seed_is_seen(old, new)
+    aside, = (folder / "secrets.rotated").glob("csc-nkey-*")
+    assert stat.S_IMODE(aside.stat().st_mode) == 0o700 and (aside / "auth-callout-keys/nkey-seed").read_text().strip() == old
+    assert "pubkey-old" not in verified(folder)
 
 
 def test_an_interrupted_rotation_goes_on(tmp_path):
@@ -173,6 +248,97 @@ def test_an_interrupted_rotation_goes_on(tmp_path):
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "s/csc/nkeys/nats-auth-signing/pubkey").read_text() == key, "no third key"
     kubectl.close()
+
+
+def test_nobody_logs_in_by_nobodys_key(cluster):
+    """What the servers have while there is no old key: no point of the curve (RFC 8032, 5.1.3), so no signature is good for it."""
+    made, _ = cluster
+    key, = made.site.manifests.get("ConfigMap", "event-bus-env")["data"].values()
+    raw = base64.b32decode(key)
+    assert raw[0] == 20 << 3 and int.from_bytes(raw[33:], "little") == binascii.crc_hqx(raw[:33], 0), "a user's public key"
+    p, y = 2**255 - 19, int.from_bytes(raw[1:33], "little")
+    x2 = (y * y - 1) * pow(-121665 * pow(121666, -1, p) * y * y + 1, -1, p) % p
+    assert pow(x2, (p - 1) // 2, p) == p - 1, "x² of no x"
+    one = (1).to_bytes(32, "little")  # a signature that is good for keys of small order
+    for signature in (bytes(64), one + bytes(32), raw[1:33] + bytes(32)):
+        with socket.create_connection((made.site.address, 4222), timeout=30) as wire:
+            lines = wire.makefile("rb")
+            assert b'"nonce"' in lines.readline()
+            sig = base64.urlsafe_b64encode(signature).decode().rstrip("=")
+            wire.sendall(f'CONNECT {json.dumps({"nkey": key, "sig": sig, "verbose": False, "pedantic": False})}\r\nPING\r\n'.encode())
+            assert b"Authorization Violation" in lines.readline()
+
+
+class Kept:
+    """Secrets alone, as a cluster keeps them, for rotations that end half way: `fails` says which call does."""
+
+    def __init__(self, root, pods=("NATS_AUTHX_USER_PUBKEY", "NATS_AUTHX_USER_PUBKEY_OLD")):
+        nkeys = root / "csc/nkeys"
+        self.secrets = {"nats-authx-user": {"pubkey": (nkeys / "nats-authx-user/pubkey").read_text()},
+                        "auth-callout-keys": {"nkey-seed": (nkeys / "auth-callout-keys/nkey-seed").read_text()}}
+        self.servers = {"spec": {"template": {"spec": {"containers": [{"env": [{"name": name} for name in pods]}, {}]}}}}
+        self.fails, self.known, self.rolled = lambda arguments: False, [], []
+
+    def answer(self, arguments, stdin):
+        if arguments[2] == "get":
+            return asked(arguments[3:], self.servers, self.secrets)
+        if self.fails(arguments):
+            return "", 1
+        if arguments[2] == "patch":
+            Cluster.answer(self, arguments, stdin)
+        elif arguments[3] == "restart":
+            self.rolled.append(arguments[4])
+            if arguments[4] == "statefulset/event-bus":
+                self.known = sorted(self.secrets["nats-authx-user"].values())
+                assert len(set(self.known)) == len(self.known), "a server takes no key twice"
+        return ""
+
+
+@pytest.mark.parametrize("step", range(7))
+def test_a_rotation_of_the_login_goes_on_wherever_it_ended(tmp_path, step):
+    """At no step does a server forget the key that auth-callout has; and it ends as one that was not interrupted."""
+    subprocess.run([PROGRAM, "secrets", "generate", tmp_path / "s"], check=True, capture_output=True)
+    kept, nkeys = Kept(tmp_path / "s"), tmp_path / "s/csc/nkeys"
+    old, count = (nkeys / "nats-authx-user/pubkey").read_text(), [0]
+
+    def fails(arguments):
+        count[0] += arguments[2] == "patch" or arguments[3] == "status"
+        return count[0] == step + 1 and (arguments[2] == "patch" or arguments[3] == "status")
+    kept.fails = fails
+    kubectl = Played(tmp_path, "kubectl", kept.answer)
+    options = ["-n", "event-bus", "--secrets", tmp_path / "s", "--site", "csc"]
+    done = script("rotate.sh", *options, "nkey", KUBECTL=kubectl.path)
+    aside, = (tmp_path / "s.rotated").iterdir()
+    new = (nkeys / "nats-authx-user/pubkey").read_text()
+    if step < 6:  # there are six such calls
+        assert done.returncode == 1 and f"go on with --continue {aside}" in done.stderr, done.stderr
+        if 0 < step < 5:
+            assert set(kept.secrets["nats-authx-user"].values()) == {old, new} and kept.known in ([], sorted([old, new]))
+        again = script("rotate.sh", *options, "nkey", KUBECTL=kubectl.path)
+        assert again.returncode == 1 and "pubkey-old is there: the rotation before this one is not done; nothing was done" in again.stderr
+        assert len(list((tmp_path / "s.rotated").iterdir())) == 1
+        done = script("rotate.sh", *options, "--continue", aside, "nkey", KUBECTL=kubectl.path)
+    assert done.returncode == 0, done.stderr
+    kubectl.close()
+    assert (nkeys / "nats-authx-user/pubkey").read_text() == new != old, "no third key"
+    assert kept.secrets == {"nats-authx-user": {"pubkey": new}, "auth-callout-keys": {"nkey-seed": (nkeys / "nats-authx-user/seed").read_text()}}
+    assert kept.known == [new] and not (nkeys / "nats-authx-user/pubkey-old").exists()
+    assert kept.rolled[-3:] == ["statefulset/event-bus", "deployment/event-bus-auth-callout", "statefulset/event-bus"]
+
+
+@pytest.mark.parametrize("how, said", [("servers that know one login", "Upgrade the release"), ("another tree", "another public key than")])
+def test_a_rotation_that_would_lock_auth_callout_out_is_not_begun(tmp_path, how, said):
+    subprocess.run([PROGRAM, "secrets", "generate", tmp_path / "s"], check=True, capture_output=True)
+    kept = Kept(tmp_path / "s", ["NATS_AUTHX_USER_PUBKEY"]) if how.startswith("servers") else Kept(tmp_path / "s")
+    if how == "another tree":
+        kept.secrets["nats-authx-user"]["pubkey"] = "UAB2CB576PHBBPQ5ODORRZ2LYCMWPZGWGCN2KDK7DXOIMZASKUY3RLKK"
+    before = {path: path.read_bytes() for path in (tmp_path / "s").rglob("*") if path.is_file()}
+    kubectl = Played(tmp_path, "kubectl", kept.answer)
+    done = script("rotate.sh", "-n", "event-bus", "--secrets", tmp_path / "s", "--site", "csc", "nkey", KUBECTL=kubectl.path)
+    kubectl.close()
+    assert done.returncode == 1 and said in done.stderr and "nothing was done" in done.stderr
+    assert before == {path: path.read_bytes() for path in (tmp_path / "s").rglob("*") if path.is_file()} and not (tmp_path / "s.rotated").exists()
+    assert all(arguments[2] == "get" for arguments, _ in kubectl.calls)
 
 
 def test_a_tree_with_a_part_missing_is_left_as_it_is(tmp_path):
@@ -202,55 +368,3 @@ def test_restart_takes_one_after_the_other(tmp_path):
 def test_wrong_usage(name, arguments, status, said):
     done = script(name, *arguments, KUBECTL="false", HELM="false")
     assert done.returncode == status and said in done.stderr
-
-
-# --- uninstall.sh ------------------------------------------------------------------------------------------------------
-def played(tmp_path, streams, deletes=True):
-    """kubectl with these Streams, {name: preventDelete}, and helm; both write into one list."""
-    order, there = [], dict(streams)
-
-    def kubectl(arguments, _stdin):
-        order.append(" ".join(arguments[2:]))
-        if arguments[2:4] == ["get", "streams.jetstream.nats.io"]:
-            assert "app.kubernetes.io/instance=event-bus" in arguments
-            return "".join(f"{name} {kept}\n" for name, kept in there.items())
-        if arguments[2] == "delete":
-            return there.pop(arguments[4], "") and "" if deletes else ("", 1)
-        return ""
-    return Played(tmp_path, "kubectl", kubectl), Played(tmp_path, "helm", lambda arguments, _: order.append("helm " + " ".join(arguments))), order
-
-
-def test_streams_go_before_their_controller(tmp_path):
-    kubectl, helm, order = played(tmp_path, {"event-bus-mqtt-msgs": "true", "event-bus-xl-retained": "true"})
-    done = script("uninstall.sh", "-n", "event-bus", "event-bus", KUBECTL=kubectl.path, HELM=helm.path)
-    assert done.returncode == 0, done.stderr
-    deleted = [i for i, line in enumerate(order) if line.startswith("delete streams.jetstream.nats.io")]
-    assert len(deleted) == 2 and max(deleted) < order.index("helm uninstall event-bus -n event-bus --ignore-not-found")
-    assert not any(line.startswith(("patch", "delete pvc", "delete secret")) for line in order)
-
-
-def test_a_stream_that_would_take_its_data_along_stops_it(tmp_path):
-    kubectl, helm, order = played(tmp_path, {"event-bus-mqtt-msgs": "true", "event-bus-xl-retained": ""})
-    done = script("uninstall.sh", "-n", "event-bus", "event-bus", KUBECTL=kubectl.path, HELM=helm.path)
-    assert done.returncode == 1 and "stream/event-bus-xl-retained has no preventDelete" in done.stderr
-    assert len(order) == 1, "nothing was done"
-
-
-@pytest.mark.parametrize("says, status", [("The connection to the server 127.0.0.1:1 was refused", 1), ("error: the server doesn't have a resource type", 0)])
-def test_a_cluster_that_does_not_answer_is_not_taken_for_one_without_streams(tmp_path, says, status):
-    _, helm, order = played(tmp_path, {})
-    kubectl = tmp_path / "failing"
-    kubectl.write_text(f'#!/bin/sh\ncase $3 in get) case $4 in pvc) exit 0;; esac; echo "{says}" >&2; exit 1;; esac\n')
-    kubectl.chmod(0o755)
-    done = script("uninstall.sh", "-n", "event-bus", "event-bus", KUBECTL=kubectl, HELM=helm.path)
-    assert (done.returncode, order) == (status, ["helm uninstall event-bus -n event-bus --ignore-not-found"] if status == 0 else []), done.stderr
-    assert status == 0 or ("nothing was done" in done.stderr and says in done.stderr)
-
-
-def test_without_a_controller_it_says_so_and_can_be_told(tmp_path):
-    kubectl, helm, order = played(tmp_path, {"event-bus-mqtt-msgs": "true"}, deletes=False)
-    done = script("uninstall.sh", "-n", "event-bus", "event-bus", KUBECTL=kubectl.path, HELM=helm.path)
-    assert done.returncode == 1 and "does NACK run?" in done.stderr and not any("helm" in line for line in order)
-    kubectl, helm, order = played(tmp_path, {"event-bus-mqtt-msgs": "true"})
-    done = script("uninstall.sh", "-n", "event-bus", "--abandon", "event-bus", KUBECTL=kubectl.path, HELM=helm.path)
-    assert done.returncode == 0 and [line.split()[0] for line in order][:4] == ["get", "patch", "delete", "helm"]

@@ -129,7 +129,7 @@ def test_servers_are_given_public_keys_and_the_seeds_of_their_own_links_only(val
     made = render(values)
     for name in made.names("StatefulSet"):
         for secret, key in secrets_of(made.get("StatefulSet", name)["spec"]["template"]):
-            if key in ("pubkey", "pub"):
+            if key in ("pubkey", "pubkey-old", "pub"):
                 continue
             links = {"event-bus": "nats-leaf-(|[a-z]+-)csc", "event-bus-mtls": "nats-mtls-(|authx-|sys-)leaf"}[name]
             certificates = key == "*" and re.fullmatch("nats-mtls-server-tls|edge|nats-leaf-tls|nats-server-tls", secret)
@@ -143,7 +143,7 @@ def test_seeds_are_in_no_more_hands_than_their_own(values):
     for name, pod in render(values).pods():
         name = name.split("/")[1]
         for secret, key in secrets_of(pod):
-            if key in ("pubkey", "pub") or "box" in name or "request-reply" in name:
+            if key in ("pubkey", "pubkey-old", "pub") or "box" in name or "request-reply" in name:
                 continue
             assert name in hands.get(secret, {name}), f"{name} gets {key} of {secret}"
             assert secret not in ("nats-auth-signing", "nats-xkey", "nats-authx-user", "nats-sys-admin", "nats-auth-watch"), name
@@ -481,7 +481,19 @@ def test_the_secrets_that_pods_use_are_those_of_the_table():
         names = {s for s, _ in used}
         assert names == set(table), names ^ set(table)
         for secret, key in used:
-            assert key == "*" or key in table[secret] or "secrets" in values["global"]["eventBus"], (secret, key)
+            optional = (secret, key) == ("nats-authx-user", "pubkey-old")
+            assert key == "*" or key in table[secret] or optional or "secrets" in values["global"]["eventBus"], (secret, key)
+
+
+def test_an_old_login_of_auth_callout_may_be_there_and_under_another_name():
+    """Only in a rotation; a server that is started without it must not wait for it."""
+    for keys, name in (({}, "pubkey-old"), ({"pubkey-old": "previous"}, "previous")):
+        made = render(deep(CSC, bus(secrets={"nats-authx-user": {"name": "login", "keys": keys}})))
+        for which, wanted in (("event-bus", [{"name": "login", "key": name, "optional": True}]), ("event-bus-mtls", [])):
+            server = made.get("StatefulSet", which)["spec"]["template"]["spec"]["containers"][0]
+            found = [e["valueFrom"]["secretKeyRef"] for e in server["env"] if e["name"] == "NATS_AUTHX_USER_PUBKEY_OLD"]
+            assert found == wanted
+            assert ("envFrom" in server) == bool(wanted)
 
 
 def test_notes_name_what_to_do_next():

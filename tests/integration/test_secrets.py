@@ -238,6 +238,9 @@ FAULTS = {
                            "csc/nkeys/nats-surveyor/pubkey"),
     "seed of another kind": (swap("csc/nkeys/nats-auth-signing/seed", lambda: other("U").seed), "user", "csc/nkeys/nats-auth-signing/seed"),
     "public key as seed": (swap("csc/nkeys/nats-streams/seed", lambda: other("U").public), "", "csc/nkeys/nats-streams/seed"),
+    "old key is the new one": (copied("csc/nkeys/nats-authx-user/pubkey-old", "csc/nkeys/nats-authx-user/pubkey"), "the same key as pubkey",
+                               "csc/nkeys/nats-authx-user/pubkey-old"),
+    "seed as old key": (swap("csc/nkeys/nats-authx-user/pubkey-old", lambda: other("U").seed), "", "csc/nkeys/nats-authx-user/pubkey-old"),
     "checksum": (swap("csc/nkeys/nats-streams/pubkey", lambda: other("U").public[:-1] + "A"), "", "csc/nkeys/nats-streams/pubkey"),
     "empty file": (swap("cpc-1/nkeys/nats-leaf-csc/seed", ""), "empty", "cpc-1/nkeys/nats-leaf-csc/seed"),
     "large file": (swap("cpc-1/nkeys/nats-leaf-csc/seed", "S" * 100000), "longer than", "cpc-1/nkeys/nats-leaf-csc/seed"),
@@ -518,6 +521,20 @@ def test_manifests_have_what_their_readers_need(tree, site, tls):
     assert manifests(tree, "--site", site).stdout == done.stdout
     if not tls:
         assert "nats-mtls-server-tls: warning" in done.stderr
+
+
+def test_an_old_key_is_handed_on_and_told(tree):
+    """Of the one login that may have it; of another it is a stray file."""
+    old = other("U").public
+    for secret in ("nats-authx-user", "nats-surveyor"):
+        put(tree / f"csc/nkeys/{secret}/pubkey-old", old + "\n")
+    have = secrets(manifests(tree, "--site", "csc"))
+    assert data(have["nats-authx-user"]) == {"pubkey": (tree / "csc/nkeys/nats-authx-user/pubkey").read_bytes(), "pubkey-old": old.encode()}
+    assert set(have["nats-surveyor"]["data"]) == KEYS["nats-surveyor"]
+    told = verify(tree)
+    assert told.returncode == 0 and f"{tree}/csc/nkeys/nats-authx-user/pubkey-old: warning: the key that was replaced is still let in" in told.stderr
+    assert f"{tree}/csc/nkeys/nats-surveyor/pubkey-old: warning: not one of this secret's files" in told.stderr
+    assert generate(tree).returncode == 0 and (tree / "csc/nkeys/nats-authx-user/pubkey-old").exists()
 
 
 def test_values_have_no_line_end(tree):

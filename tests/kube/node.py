@@ -163,8 +163,12 @@ class Pod:
         self.user, self.group = security["runAsUser"], security["runAsGroup"]
         assert security["runAsNonRoot"] and self.user and security["capabilities"] == {"drop": ["ALL"]}, security
         env = {"PATH": "/usr/bin", "KUBERNETES_SERVICE_HOST": HOST, "KUBERNETES_SERVICE_PORT": str(self.node.cluster.port)}
+        for source in container.get("envFrom", []):
+            env |= {k: v.decode() for k, v in self.node.data("configmaps", source["configMapRef"]["name"]).items()}
         for entry in container.get("env", []):
-            env[entry["name"]] = self._value(entry, env)
+            value = self._value(entry, env)
+            if value is not None:  # else what envFrom has stays, as kubelet does it
+                env[entry["name"]] = value
         args = [re.sub(r"\$\((\w+)\)", lambda m: env.get(m[1], m[0]), a) for a in [*container.get("command", [""])[1:], *container.get("args", [])]]
         links = [w for p in ("bin", "lib", "lib64") if os.path.islink(f"/{p}") for w in ("--symlink", f"usr/{p}", f"/{p}")]
         sealed = ["--remount-ro", "/"] if security.get("readOnlyRootFilesystem") else []
@@ -181,7 +185,7 @@ class Pod:
         if kind == "fieldRef":
             return {"metadata.name": f"{self.name}-0", "metadata.namespace": self.node.namespace}[ref["fieldPath"]]
         data = self.node.data("secrets" if kind == "secretKeyRef" else "configmaps", ref["name"], ref.get("optional", False))
-        return data[ref["key"]].decode() if ref["key"] in data or not ref.get("optional") else ""
+        return data[ref["key"]].decode() if ref["key"] in data or not ref.get("optional") else None
 
     def refresh(self):
         """ConfigMaps and Secrets as they are now, file by file in one step each, as kubelet does a minute after they changed."""

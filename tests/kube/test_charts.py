@@ -215,11 +215,15 @@ def test_rotation(releases, tmp_path):
     with Controllers(release) as controllers:
         rotate(release, "restart")
         assert controllers.rolled == WORKLOADS
-        for what, name, key in (("issuer", "nats-auth-signing", "issuer-seed"), ("xkey", "nats-xkey", "xkey-seed")):
+        callout_both_servers = ["event-bus-auth-callout", *WORKLOADS[:2], "event-bus-auth-callout"]
+        for what, name, key, order in (("issuer", "nats-auth-signing", "issuer-seed", callout_both_servers),
+                                       ("xkey", "nats-xkey", "xkey-seed", callout_both_servers),
+                                       ("nkey", "nats-authx-user", "nkey-seed", ["event-bus", "event-bus-auth-callout", "event-bus"])):
             before, seed = secret(name, "pubkey"), secret("auth-callout-keys", key)
             controllers.rolled.clear()
             rotate(release, "--secrets", tree.root, "--site", "csc", what)
-            assert controllers.rolled[0] == controllers.rolled[-1] == "event-bus-auth-callout" and controllers.rolled[1:3] == WORKLOADS[:2]
+            assert controllers.rolled == order
+            assert set(release.cluster.api("GET", f"/api/v1/namespaces/{release.namespace}/secrets/{name}")["data"]) == {"pubkey"}
             assert secret(name, "pubkey") != before and secret("auth-callout-keys", key).strip() != seed.strip()
             assert secret(name, "pubkey").strip() == (tree.root / f"csc/nkeys/{name}/pubkey").read_text().strip()
     # Helm leaves the annotation of a restart alone

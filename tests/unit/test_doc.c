@@ -216,6 +216,18 @@ static void json_as_yaml(void **state) {
         "[\"a\", # comment\n \"b\"]",
         "{\"a\": [1, 2], b: {c: d}}",
         "[true, nul, nulll]",
+        "{\"a\": 10MB, \"b\": [1 2, 3_000, true false, 1:2]}",
+        "{\"a\": 1 b}",
+        "{\"a\": 1#b\n}",
+        "{\"a\": 1 #b\n}",
+        "[1: 2]",
+        "[1 : 2]",
+        "[\"a\": 2, 3]",
+        "[\"a\": 2, \"b\" : [\"c\" :{}, null: 1]]",
+        "[\"a\" \"b\"]",
+        "{\"a\": 1 \n , \"b\": \"c\" \n\n}",
+        "{\"a\" }",
+        "{\"a\", \"b\": 1}",
         /* and wrong in both */
         "{\"a\":1",
         "[1",
@@ -234,6 +246,11 @@ static void json_as_yaml(void **state) {
         "[&a 1, *a]",
         "[!!str 1]",
         "{[1]: 2}",
+        "[[1]: 2]",
+        "[{\"a\": 1}: 2]",
+        "{\"a\": 1}: 2",
+        "[1]: 2",
+        "{\"a\": [1] 2}",
     };
     for (size_t i = 0; i < EB_COUNT_OF(rows); i++) {
         eb_auto_buf struct eb_buf text = {0}, fast = {0}, slow = {0};
@@ -256,8 +273,9 @@ static void long_json(void **state) {
     eb_buf_z(&text, "[");
     eb_buf_z(&want, "[");
     for (int i = 0; i < 20000; i++) {
-        eb_buf_printf(&text, "%s\"%*d\\n\", %d", i ? "," : "", i % 97, i, i);
-        eb_buf_printf(&want, "'%*d\n' %d ", i % 97, i, i);
+        eb_buf_printf(&text, "%s\"%*d\\n\"%*s, \"%d\"%*s, %d%*s", i ? "," : "", i % 97, i, i % 13, "", i,
+                      i % 7, "", i, i % 11, "");
+        eb_buf_printf(&want, "'%*d\n' '%d' %d ", i % 97, i, i, i);
     }
     eb_buf_z(&text, ",\"\\ud83d\\ude00\"]");
     eb_buf_z(&want, "'\xf0\x9f\x98\x80' ]");

@@ -195,6 +195,35 @@ static void logins_bypass_and_have_entries(void **state) {
     }
 }
 
+/* While it is rotated, the login of auth-callout is there by both keys, with the same rights, and in no
+ * entry. */
+static void the_login_of_auth_callout_by_both_keys(void **state) {
+    (void)state;
+    static const char old[] = "UAP7ISKFI6D2MMMSYCG3X5VJP3NWCWV2BOYWDCR65G42KXKGGGQF2GUM";
+    eb_auto_findings struct eb_findings f = {0};
+    struct world w;
+    char dir[200], nkey[100];
+    open_world(&w, csc_text, NULL);
+    eb_auto_free char *before = text_of(main_conf, &w.r);
+    assert_null(strstr(before, "that is being replaced"));
+    (void)snprintf(dir, sizeof dir, "%s/%s/nkeys/nats-authx-user", w.root, w.site->name.p);
+    put(dir, "pubkey-old", eb_str(old));
+    eb_pubkeys_free(w.keys);
+    assert_int_equal(eb_pubkeys_read(w.root, w.site, &w.keys, &f), EB_OK);
+    w.r.keys = w.keys;
+    eb_auto_free char *conf = text_of(main_conf, &w.r), *doc = text_of(eb_render_permissions, &w.r);
+    assert_int_equal(count(conf, old), 2);
+    (void)snprintf(nkey, sizeof nkey, "{ nkey: %s, ", eb_pubkeys_get(w.keys, "nats-authx-user"));
+    const char *by_new = strstr(conf, nkey), *by_old = strstr(conf, "{ nkey: UAP7ISKFI6D2MMMSYCG3X5VJP3NWC");
+    assert_non_null(by_new);
+    assert_non_null(by_old);
+    size_t rights = (size_t)(strstr(by_new, "} }\n") - by_new) - strlen(nkey);
+    assert_memory_equal(by_new + strlen(nkey), by_old + strlen(nkey), rights);
+    has(strstr(conf, "auth_users: ["), old);
+    assert_null(strstr(doc, old));
+    close_world(&w);
+}
+
 static void seeds_are_elsewhere(void **state) {
     (void)state;
     struct world w;
@@ -559,6 +588,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(same_every_time),
         cmocka_unit_test(logins_bypass_and_have_entries),
+        cmocka_unit_test(the_login_of_auth_callout_by_both_keys),
         cmocka_unit_test(seeds_are_elsewhere),
         cmocka_unit_test(links_are_pinned),
         cmocka_unit_test(the_service_asks_for_the_streams),

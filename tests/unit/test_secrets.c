@@ -51,7 +51,7 @@ struct row {
 static const struct row of_csc[] = {
     {"nats-auth-signing", EB_NKEY_ACCOUNT, BOTH, "", ""},
     {"nats-auth-watch", EB_NKEY_USER, BOTH, "", ""},
-    {"nats-authx-user", EB_NKEY_USER, BOTH, "", ""},
+    {"nats-authx-user", EB_NKEY_USER, BOTH | EB_SECRET_PUBKEY_OLD, "", ""},
     {"nats-leaf-cpc-1", EB_NKEY_USER, EB_SECRET_PUBKEY, "cpc-1", "nats-leaf-csc"},
     {"nats-leaf-cpc-west2", EB_NKEY_USER, EB_SECRET_PUBKEY, "cpc-west2", "nats-leaf-csc"},
     {"nats-leaf-launchlayer-cpc-1", EB_NKEY_USER, EB_SECRET_PUBKEY, "cpc-1", "nats-leaf-launchlayer-csc"},
@@ -214,7 +214,28 @@ static void reads_a_whole_tree(void **state) {
     assert_int_equal(eb_pubkeys_get(keys, "nats-leaf-csc")[0], 'U'); /* only a seed is there */
     assert_int_equal(eb_pubkeys_get(keys, "nats-surveyor")[0], 'U');
     assert_null(eb_pubkeys_get(keys, "nats-leaf-cpc-1"));
+    assert_null(eb_pubkeys_get(keys, "nats-authx-user/pubkey-old"));
     assert_null(eb_pubkeys_get(keys, ""));
+}
+
+/* The key that a pair replaces, of the one secret that may have it; all others are still found. */
+static void reads_an_old_key_beside_the_pair(void **state) {
+    (void)state;
+    struct eb_site site = cpc();
+    eb_auto_findings struct eb_findings f = {0};
+    eb_auto_free struct eb_secret_def *defs = NULL;
+    EB_CLEANUP(eb_pubkeys_freep) struct eb_pubkeys *keys = NULL;
+    size_t n = 0;
+    put("nats-authx-user", "pubkey-old", OTHER "\n");
+    put("nats-surveyor", "pubkey-old", "of no meaning");
+    assert_int_equal(eb_pubkeys_read(root, &site, &keys, &f), EB_OK);
+    assert_int_equal(f.n, 0);
+    assert_string_equal(eb_pubkeys_get(keys, "nats-authx-user/pubkey-old"), OTHER);
+    assert_string_not_equal(eb_pubkeys_get(keys, "nats-authx-user"), OTHER);
+    assert_null(eb_pubkeys_get(keys, "nats-surveyor/pubkey-old"));
+    assert_int_equal(eb_secrets_of(&site, &defs, &n, NULL), EB_OK);
+    for (size_t i = 0; i < n; i++)
+        assert_non_null(eb_pubkeys_get(keys, defs[i].name));
 }
 
 static void tells_each_fault(void **state) {
@@ -233,6 +254,9 @@ static void tells_each_fault(void **state) {
         {"nats-streams", "seed", PUBLIC, "nats-streams/seed", "", "put the right seed back"},
         {"nats-streams", "seed", SEED "\n" PUBLIC "\n", "nats-streams/seed", "", "put the right seed back"},
         {"nats-auth-signing", "seed", SEED, "nats-auth-signing/seed", "user", "put the right seed back"},
+        {"nats-authx-user", "pubkey-old", SEED, "nats-authx-user/pubkey-old", "", "remove it"},
+        {"nats-authx-user", "pubkey-old", "", "nats-authx-user/pubkey-old", "empty",
+         "put the right file back"},
         {"nats-leaf-csc", "seed", NULL, "nats-leaf-csc", "missing", "with `--cpc 1`"},
         {"nats-leaf-launchlayer-csc", "seed", NULL, "nats-leaf-launchlayer-csc", "missing",
          "`--extra-account`"},
@@ -288,6 +312,7 @@ int main(void) {
         cmocka_unit_test(without_mtls_and_cpcs),
         cmocka_unit_test(names_that_do_not_fit),
         cmocka_unit_test_setup_teardown(reads_a_whole_tree, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(reads_an_old_key_beside_the_pair, set_up, tear_down),
         cmocka_unit_test(tells_each_fault),
         cmocka_unit_test_setup_teardown(does_not_wait_at_a_pipe, set_up, tear_down),
         cmocka_unit_test_setup_teardown(no_tree_at_all, set_up, tear_down),

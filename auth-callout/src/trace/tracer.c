@@ -209,7 +209,9 @@ static void *tracer_main(void *arg) {
     return NULL;
 }
 
-static void tracer_free(struct eb_tracer *t) {
+void eb_tracer_free(struct eb_tracer *t) {
+    if (!t)
+        return;
     eb_post_free(t->post);
     eb_buf_done(&t->resource);
     eb_buf_done(&t->body);
@@ -217,13 +219,13 @@ static void tracer_free(struct eb_tracer *t) {
     (void)pthread_cond_destroy(&t->wake);
     free(t);
 }
-EB_DEFINE_CLEANUP(struct eb_tracer, tracer_free);
+EB_DEFINE_CLEANUP(struct eb_tracer, eb_tracer_free);
 
 enum eb_rc eb_tracer_start(const struct eb_trace_config *c, struct eb_tracer **ret, struct eb_err *reterr) {
     *ret = NULL;
     if (!eb_trace_on(c))
         return EB_OK;
-    EB_CLEANUP(tracer_freep) struct eb_tracer *t = calloc(1, sizeof *t);
+    EB_CLEANUP(eb_tracer_freep) struct eb_tracer *t = calloc(1, sizeof *t);
     if (!t)
         return EB_FAIL(reterr, EB_E_NOMEM, "out of memory");
     (void)pthread_mutex_init(&t->mutex, NULL);
@@ -262,5 +264,4 @@ void eb_tracer_stop(struct eb_tracer *t) {
         return;
     eb_tracer_leave(t);
     (void)pthread_join(t->thread, NULL);
-    tracer_free(t);
 }

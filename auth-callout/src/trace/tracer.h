@@ -11,7 +11,7 @@
 
 struct eb_tracer; /* any thread */
 
-/* c: borrowed until eb_tracer_stop. *ret is NULL where tracing is off. Asks nothing of the collector. */
+/* c: borrowed until eb_tracer_free. *ret is NULL where tracing is off. Asks nothing of the collector. */
 EB_MUSTCHECK enum eb_rc eb_tracer_start(const struct eb_trace_config *c, struct eb_tracer **ret,
                                         struct eb_err *reterr);
 /* Begins a span of a request that came at arrived_ns (eb_mono_ns); false where it is not traced: t is NULL,
@@ -23,8 +23,10 @@ void eb_tracer_end(struct eb_tracer *t, struct eb_span *s);
 void eb_tracer_dropped(struct eb_tracer *t, int64_t arrived_ns, const char *reason);
 /* Takes no more and sends what is there, for a second at most. */
 void eb_tracer_leave(struct eb_tracer *t);
-/* Leaves and waits for the end. */
+/* Leaves and waits for the end; spans that are added later are dropped. */
 void eb_tracer_stop(struct eb_tracer *t);
+/* Stopped before. */
+void eb_tracer_free(struct eb_tracer *t);
 
 bool eb_tracer_sampled(const struct eb_tracer *t, struct eb_span *s, int64_t arrived_ns);
 static inline bool eb_tracer_begin(const struct eb_tracer *t, struct eb_span *s, int64_t arrived_ns) {

@@ -75,7 +75,7 @@ the extra accounts. */}}
 {{- define "eventbus.user" -}}
   {{- $site := index . 0 -}}
   {{- $login := index . 1 -}}
-  {{- $user := dict "nkey" (include "eventbus.key" $login.secret) -}}
+  {{- $user := dict "nkey" (include "eventbus.key" $login) -}}
   {{- if not $login.unlimited -}}
     {{- $permissions := dict "publish" (include "eventbus.user.side" $login.pub | fromJson) "subscribe" (include "eventbus.user.side"
         $login.sub | fromJson) -}}

@@ -6,7 +6,7 @@ config.jetstream.merge of the main servers and of the mTLS server (lib/site/rend
 {{- define "eventbus.main.config" -}}
   {{- $site := include "eventbus.site" . | fromJson -}}
   {{- $exempt := list -}}
-  {{- range include "eventbus.logins" $site | fromJsonArray -}}{{- $exempt = append $exempt .secret -}}{{- end -}}
+  {{- range include "eventbus.logins" $site | fromJsonArray -}}{{- $exempt = append $exempt . -}}{{- end -}}
   {{- $config := include "eventbus.config.common" (list $site "AUTH" $exempt) | fromJson -}}
   {{- $_ := set $config "accounts" (include "eventbus.accounts" $site | fromJson) -}}
   {{- toYaml $config -}}
@@ -21,11 +21,12 @@ config.jetstream.merge of the main servers and of the mTLS server (lib/site/rend
   {{- toYaml $config -}}
 {{- end -}}
 
-{{/* (list SITE ACCOUNT EXEMPT): of both servers; ACCOUNT is where callouts go, EXEMPT whom the callout does not judge. */}}
+{{/* (list SITE ACCOUNT EXEMPT): of both servers; ACCOUNT is where callouts go, EXEMPT whom the callout does not judge, as eventbus.key
+takes them. */}}
 {{- define "eventbus.config.common" -}}
   {{- $site := index . 0 -}}
   {{- $users := list -}}
-  {{- range $secret := index . 2 -}}{{- $users = append $users (include "eventbus.key" $secret) -}}{{- end -}}
+  {{- range index . 2 -}}{{- $users = append $users (include "eventbus.key" .) -}}{{- end -}}
   {{- $callout := dict "issuer" (include "eventbus.key" "nats-auth-signing") "account" (index . 1) "auth_users" $users -}}
   {{- if $site.servers.xkey -}}{{- $_ := set $callout "xkey" (include "eventbus.key" "nats-xkey") -}}{{- end -}}
   {{- /* The timer is for the whole way in. A long one costs nothing while auth-callout answers, and lets thousands in at once

@@ -3,12 +3,13 @@ Keys of the servers and of auth-callout as environment variables from Secrets: p
 that a server itself dials. nats-server reads the environment at its start and never again, so new keys need a restart.
 */}}
 
-{{/* SECRET: the variable of its public key. */}}
+{{/* SECRET, or a login: the variable of its public key. */}}
 {{- define "eventbus.variable" -}}
-  {{- printf "%s_PUBKEY" (upper . | replace "-" "_") -}}
+  {{- $login := ternary . (dict "secret" .) (kindIs "map" .) -}}
+  {{- printf "%s_%s" $login.secret ($login.file | default "pubkey") | upper | replace "-" "_" -}}
 {{- end -}}
 
-{{/* SECRET: its public key in nats.conf. */}}
+{{/* SECRET, or a login: its public key in nats.conf. */}}
 {{- define "eventbus.key" -}}
   {{- printf "<< $%s >>" (include "eventbus.variable" .) -}}
 {{- end -}}
@@ -20,12 +21,25 @@ that a server itself dials. nats-server reads the environment at its start and n
   {{- dict "valueFrom" (dict "secretKeyRef" (dict "name" $name "key" $key)) | toJson -}}
 {{- end -}}
 
-{{/* (list ROOT SECRETS SEEDS): a map for container.env; SEEDS is {VARIABLE: SECRET}. */}}
+{{/*
+The Secret nats-authx-user has pubkey-old while the login of auth-callout is rotated, and servers know both. At all other
+times the variable is this: nats.conf cannot leave out what is not in the environment, and takes no key twice. The form is that of a
+user's key (the number 2), but no point of the curve has these bytes, so there is no seed to it, and no signature is good for it.
+*/}}
+{{- define "eventbus.nobodysKey" -}}UABAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAHWN{{- end -}}
+{{- define "eventbus.main.envFrom" -}}{{- list (dict "configMapRef" (dict "name" "event-bus-env")) | toJson -}}{{- end -}}
+
+{{/* (list ROOT SECRETS SEEDS): a map for container.env; SECRETS has names of Secrets, and logins, SEEDS is {VARIABLE: SECRET}. */}}
 {{- define "eventbus.env" -}}
   {{- $root := index . 0 -}}
   {{- $env := dict -}}
   {{- range $secret := index . 1 -}}
-    {{- $_ := set $env (include "eventbus.variable" $secret) (include "eventbus.env.from" (list $root $secret "pubkey") | fromJson) -}}
+    {{- $login := ternary $secret (dict "secret" $secret) (kindIs "map" $secret) -}}
+    {{- $from := include "eventbus.env.from" (list $root $login.secret ($login.file | default "pubkey")) | fromJson -}}
+    {{- if eq ($login.file | default "pubkey") "pubkey-old" -}}{{- /* what is not there stays as envFrom has it */ -}}
+      {{- $_ := set $from.valueFrom.secretKeyRef "optional" true -}}
+    {{- end -}}
+    {{- $_ := set $env (include "eventbus.variable" $secret) $from -}}
   {{- end -}}
   {{- range $variable, $secret := index . 2 -}}
     {{- $_ := set $env $variable (include "eventbus.env.from" (list $root $secret "seed") | fromJson) -}}
@@ -37,7 +51,7 @@ that a server itself dials. nats-server reads the environment at its start and n
   {{- $site := include "eventbus.site" . | fromJson -}}
   {{- $secrets := list "nats-auth-signing" -}}
   {{- if $site.servers.xkey -}}{{- $secrets = append $secrets "nats-xkey" -}}{{- end -}}
-  {{- range include "eventbus.logins" $site | fromJsonArray -}}{{- $secrets = append $secrets .secret -}}{{- end -}}
+  {{- range include "eventbus.logins" $site | fromJsonArray -}}{{- $secrets = append $secrets . -}}{{- end -}}
   {{- $seeds := dict -}}
   {{- if eq $site.type "cpc" -}}
     {{- $_ := set $seeds "LEAF_CSC" "nats-leaf-csc" -}}

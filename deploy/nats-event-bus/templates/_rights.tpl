@@ -3,9 +3,9 @@ Who logs in to the main server without the callout's leave, and with which right
 (lib/site/render_logins.c, render_rights.c). The servers' configuration and the permissions document are both written
 from this one list, so that they cannot differ.
 
-A login: account; secret, of its key and the name of its entry; leaf, where it comes as a leaf connection; entry, where it
-is in the permissions document too; unlimited, without permissions in the configuration; answers, where it may answer each
-request once; and its rights pub and sub, each {allow, deny}.
+A login: account; secret, of its key and the name of its entry; file, the Secret's key where that is not pubkey; leaf, where it
+comes as a leaf connection; entry, where it is in the permissions document too; unlimited, without permissions in the
+configuration; answers, where it may answer each request once; and its rights pub and sub, each {allow, deny}.
 */}}
 
 {{/* SITE: all logins, as a JSON list. */}}
@@ -25,9 +25,11 @@ request once; and its rights pub and sub, each {allow, deny}.
   {{- $all = append $all (dict "account" "AUTH" "secret" "nats-auth-watch" "pub" (dict "allow" (list "$SRV.>")) "sub" (dict "allow" (list
       "_INBOX.>" "$SYS.ACCOUNT.CLIENT.AUTH.ERR"))) -}}
   {{- /* auth-callout itself: requests, refused logins, service queries, and whether the streams are there, before MQTT clients are let in */ -}}
-  {{- $all = append $all (dict "account" "AUTHX" "secret" "nats-authx-user" "answers" true "pub" (dict "allow" (include
-      "eventbus.streamInfos" . | fromJsonArray)) "sub" (dict "allow" (list "$SYS.REQ.USER.AUTH" "$SYS.ACCOUNT.CLIENT.AUTH.ERR" "$SRV.>"
-      "_INBOX.>"))) -}}
+  {{- range $file := list "pubkey" "pubkey-old" -}}{{- /* the latter while it is rotated: _env.tpl */ -}}
+    {{- $all = append $all (dict "account" "AUTHX" "secret" "nats-authx-user" "file" $file "answers" true "pub" (dict "allow" (include
+        "eventbus.streamInfos" $site | fromJsonArray)) "sub" (dict "allow" (list "$SYS.REQ.USER.AUTH" "$SYS.ACCOUNT.CLIENT.AUTH.ERR" "$SRV.>"
+        "_INBOX.>"))) -}}
+  {{- end -}}
   {{- if .mtls -}}
     {{- $all = append $all (dict "account" "AUTHX" "secret" "nats-mtls-authx-leaf" "entry" true "leaf" true "pub" (dict "allow" (list
         "$SYS.REQ.USER.AUTH" "$SYS.ACCOUNT.CLIENT.AUTH.ERR")) "sub" (dict "allow" (list "$SYS._INBOX.>"))) -}}

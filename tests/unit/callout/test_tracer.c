@@ -93,6 +93,7 @@ static void start(const char *more) {
 
 static void stop(void) {
     eb_tracer_stop(tracer);
+    eb_tracer_free(tracer);
     eb_config_free(config);
     atomic_store(&collector.status, 200);
     atomic_store(&collector.hang, false);
@@ -136,6 +137,7 @@ static void off_without_an_endpoint(void **state) {
     eb_tracer_dropped(t, 0, "late");
     eb_tracer_leave(t);
     eb_tracer_stop(t);
+    eb_tracer_free(t);
 }
 
 static void from_many_threads(void **state) {

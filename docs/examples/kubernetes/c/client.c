@@ -41,10 +41,9 @@ static void on_reconnect(natsConnection *nc, void *closure) {
     printf("reconnected\n");
 }
 static void on_error(natsConnection *nc, natsSubscription *sub, natsStatus s, void *closure) {
-    (void)closure, (void)sub;
-    const char *text = "";
-    natsConnection_GetLastError(nc, &text);
-    printf("error: %s %s\n", natsStatus_GetText(s), text);
+    (void)nc, (void)sub, (void)closure;
+    const char *text = nats_GetLastError(NULL); /* in this handler: what the server said */
+    printf("error: %s %s\n", natsStatus_GetText(s), text ? text : "");
 }
 
 struct client {

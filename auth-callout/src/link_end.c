@@ -1,0 +1,114 @@
+/*
+ * The end of the links. Whatever is asked of a connection of nats.c waits while it connects, since that holds
+ * the connection's lock: up to CONNECT_TIMEOUT_MS for each server that takes connections and says nothing. So
+ * every link is ended on a thread of its own, which the stop waits for only as long as it has time.
+ */
+#include "clock.h"
+#include "link_impl.h"
+
+enum { CLOSE_MS = 1000, FLUSH_MS = 500 };
+
+/* The supervisor may be building this link; behind that it does no more. */
+static void await_supervisor(struct eb_links *l) {
+    EB_LOCKED(&l->mutex);
+    while (!l->supervisor_ended && eb_mono_ns() < l->supervisor_until_ns)
+        eb_cond_wait_until(&l->wake, &l->mutex, l->supervisor_until_ns);
+}
+
+static bool is_connected(const struct eb_link *k) {
+    return k->nc && natsConnection_Status(k->nc) == NATS_CONN_STATUS_CONNECTED;
+}
+
+static void leave(struct eb_link *k) {
+    (void)pthread_rwlock_rdlock(&k->lock);
+    int64_t left_ms = (k->all->leave_until_ns - eb_mono_ns()) / MS_NS;
+    if (left_ms > 0 && k->sub && is_connected(k) && natsSubscription_DrainTimeout(k->sub, left_ms) == NATS_OK)
+        (void)natsSubscription_WaitForDrainCompletion(k->sub, left_ms);
+    (void)pthread_rwlock_unlock(&k->lock);
+}
+
+/* False where the supervisor is not done with it. */
+static bool close_link(struct eb_link *k) {
+    {
+        EB_LOCKED(&k->all->mutex);
+        if (!k->all->supervisor_ended)
+            return false;
+    }
+    if (is_connected(k))
+        (void)natsConnection_FlushTimeout(k->nc, FLUSH_MS);
+    eb_link_tear_down(k);
+    return true;
+}
+
+static void *ender_main(void *arg) {
+    struct eb_link *k = arg;
+    struct eb_links *l = k->all;
+    await_supervisor(l);
+    leave(k);
+    {
+        EB_LOCKED(&l->mutex);
+        k->left = true;
+        (void)pthread_cond_broadcast(&l->wake);
+        while (!l->closing)
+            (void)pthread_cond_wait(&l->wake, &l->mutex);
+    }
+    bool closed = close_link(k);
+    nats_ReleaseThreadMemory();
+    EB_LOCKED(&l->mutex);
+    k->ended = closed;
+    (void)pthread_cond_broadcast(&l->wake);
+    return NULL;
+}
+
+static bool have_left(const struct eb_links *l) {
+    for (size_t i = 0; i < l->n; i++)
+        if (!l->links[i].left)
+            return false;
+    return true;
+}
+
+static bool have_ended(const struct eb_links *l) {
+    for (size_t i = 0; i < l->n; i++)
+        if (!l->links[i].ended)
+            return false;
+    return l->supervisor_ended;
+}
+
+void eb_links_leave(struct eb_links *l, int64_t wait_ms) {
+    EB_LOCKED(&l->mutex);
+    l->stopping = true;
+    l->leave_until_ns = eb_mono_ns() + wait_ms * MS_NS;
+    l->supervisor_until_ns = eb_mono_ns() + wait_ms * MS_NS / 2;
+    (void)pthread_cond_broadcast(&l->wake);
+    for (size_t i = 0; i < l->n; i++) {
+        struct eb_link *k = &l->links[i];
+        k->has_ender = pthread_create(&k->ender, NULL, ender_main, k) == 0;
+        k->left = !k->has_ender;
+    }
+    while (!have_left(l) && eb_mono_ns() < l->leave_until_ns)
+        eb_cond_wait_until(&l->wake, &l->mutex, l->leave_until_ns);
+}
+
+static void give_back(pthread_t thread, bool ended) {
+    (void)(ended ? pthread_join(thread, NULL) : pthread_detach(thread));
+}
+
+bool eb_links_stop(struct eb_links *l) {
+    if (!l)
+        return true;
+    bool ended;
+    {
+        EB_LOCKED(&l->mutex);
+        int64_t until = eb_mono_ns() + CLOSE_MS * MS_NS;
+        l->closing = true;
+        (void)pthread_cond_broadcast(&l->wake);
+        while (!have_ended(l) && eb_mono_ns() < until)
+            eb_cond_wait_until(&l->wake, &l->mutex, until);
+        ended = have_ended(l);
+    }
+    for (size_t i = 0; i < l->n; i++)
+        if (l->links[i].has_ender)
+            give_back(l->links[i].ender, ended);
+    give_back(l->supervisor, ended);
+    return ended;
+}
