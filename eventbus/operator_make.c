@@ -8,10 +8,13 @@
 #include "natsjwt/callout.h"
 #include "natsjwt/creds.h"
 
-/* What auth-callout's own login may do: be asked, answer, and be found by `nats micro`. */
+/* What auth-callout's own login may do: be asked, answer, hear of refused logins, and be found by `nats
+ * micro`.
+ */
 #define CALLOUT_PUB "\"pub\":{\"allow\":[\"$SYS._INBOX.>\",\"_INBOX.>\",\"_R_.>\"]}"
 #define CALLOUT_SUB                                                                                          \
-    "\"sub\":{\"allow\":[\"$SYS.REQ.USER.AUTH\",\"$SYS.REQ.USER.AUTH auth-callout\",\"$SRV.>\"]}"
+    "\"sub\":{\"allow\":[\"$SYS.REQ.USER.AUTH\",\"$SYS.REQ.USER.AUTH auth-callout\","                        \
+    "\"$SYS.ACCOUNT.CLIENT.AUTH.ERR\",\"$SRV.>\"]}"
 /* A sentinel may do nothing, whatever becomes of its account. */
 static const char *const grants_of[] = {
     [EB_OPERATOR_ADMIN] = "\"pub\":{},\"sub\":{}",

@@ -32,6 +32,7 @@ host:
   port: $1
 observability:
   metrics:
+    server-refusals: true
     prometheus:
       name: "$SITE_ADDR"
       port: $2

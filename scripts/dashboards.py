@@ -131,6 +131,9 @@ def authentication():
             panel("timeseries", "Invalid requests", "Requests that are none, by reason. Keys of server and service differ, or somebody "
                   "forges them.", [(f"sum by (site, reason) (rate(auth_invalid_requests_total{{{S}}}[{RATE}])) > 0", "{{site}}: {{reason}}")],
                   "reqps", 8),
+            panel("timeseries", "Refused at the servers", "As the servers tell, a second. timeout: no answer in time. refused: by the answer. other: by "
+                  "the server itself. All are 0 where observability.metrics.server-refusals is off.",
+                  [(f"sum by (site, reason) (rate(auth_server_refusals_total{{{S}}}[{RATE}]))", "{{site}}: {{reason}}")], "reqps", 8),
             panel("timeseries", "Dropped and lost", "Requests without an answer: older than the server waits, too many waiting, or not "
                   "handed to NATS.",
                   [(f"sum by (site) (rate(auth_dropped_late_total{{{S}}}[{RATE}]))", "{{site}}: late"),
@@ -140,7 +143,7 @@ def authentication():
             panel("timeseries", "Waiting", "Requests that wait for a worker, and how many a second are parked for a key, a ServiceAccount or a "
                   "TokenReview.",
                   [(f"sum by (site, instance) (auth_queue_depth{{{S}}})", "{{site}} {{instance}}: waiting"),
-                   (f"sum by (site) (rate(auth_parked_total{{{S}}}[{RATE}]))", "{{site}}: parked a second")], "short", 8,
+                   (f"sum by (site) (rate(auth_parked_total{{{S}}}[{RATE}]))", "{{site}}: parked a second")], "short", 24,
                   thresholds=steps((4096, YELLOW), (8192, RED))),
         ]), ("Latency", [
             panel("timeseries", "From arrival to answer", "Quantiles of all replicas of a site together.",

@@ -112,6 +112,7 @@ struct eb_config {
     int64_t host_port;
     char *metrics_name;
     int64_t metrics_port;
+    bool server_refusals; /* count what logins the servers refuse */
     char *log_level;
     struct eb_strs readiness_require;
     struct eb_trace_config trace;

@@ -48,6 +48,9 @@ static const struct {
     [EB_G_LINKS_UP] = {"auth_nats_links_up", "Links to NATS whose subscription the server has confirmed."},
     [EB_G_MQTT_OPEN] = {"auth_mqtt_gate_open",
                         "1 while MQTT logins are answered: always without mqtt.streams-file."},
+    [EB_G_REFUSALS_HEARD] = {"auth_server_refusals_heard",
+                             "1 while the servers tell us what logins they refuse: never without "
+                             "observability.metrics.server-refusals."},
     [EB_G_QUEUE_DEPTH] = {"auth_queue_depth", "Requests waiting for a worker."},
     [EB_G_JWKS_KEYS] = {"auth_jwks_keys", "Usable keys of the provider."},
     [EB_G_JWKS_FETCHED] = {"auth_jwks_last_success_timestamp_seconds",
@@ -67,6 +70,9 @@ static const char *const credential_names[EB_CRED_MAX_] = {
 static const char *const method_names[EB_METHOD_MAX_] = {"none", "oauth2", "mtls",
                                                          "nkey", "noauth", "kubernetes"};
 
+static const char *const refusal_reasons[EB_REFUSAL_MAX_] = {
+    [EB_REFUSAL_TIMEOUT] = "timeout", [EB_REFUSAL_REFUSED] = "refused", [EB_REFUSAL_OTHER] = "other"};
+
 static const char *const span_results[EB_SPANS_MAX_] = {[EB_SPANS_EXPORTED] = "exported",
                                                         [EB_SPANS_REJECTED] = "rejected",
                                                         [EB_SPANS_DROPPED] = "dropped",
@@ -76,6 +82,7 @@ static _Atomic uint64_t counters[EB_C_MAX_];
 static _Atomic int64_t gauges[EB_G_MAX_];
 static _Atomic int64_t credentials[EB_CRED_MAX_];
 static _Atomic uint64_t invalid[EB_RC_MAX_];
+static _Atomic uint64_t refusals[EB_REFUSAL_MAX_];
 static _Atomic uint64_t spans[EB_SPANS_MAX_];
 static _Atomic uint64_t attempts[EB_METHOD_MAX_];
 static _Atomic uint64_t failures[EB_METHOD_MAX_][EB_RC_MAX_];
@@ -126,6 +133,14 @@ void eb_count_attempt(enum eb_method m, enum eb_rc reason) {
     atomic_fetch_add_explicit(&attempts[m], 1, memory_order_relaxed);
     if (reason != EB_OK)
         atomic_fetch_add_explicit(&failures[m][reason], 1, memory_order_relaxed);
+}
+
+void eb_count_refusal(enum eb_refusal why) {
+    atomic_fetch_add_explicit(&refusals[why], 1, memory_order_relaxed);
+}
+
+uint64_t eb_refusals_get(enum eb_refusal why) {
+    return atomic_load_explicit(&refusals[why], memory_order_relaxed);
 }
 
 void eb_count_spans(enum eb_spans what, uint64_t n) {
@@ -183,6 +198,16 @@ static void render_duration(struct eb_buf *to) {
                   (unsigned long long)sum);
 }
 
+static void render_refusals(struct eb_buf *to) {
+    const char *name = "auth_server_refusals_total";
+    head(to, name,
+         "Logins that a server refused, as it tells, by why; each is told to one process of the site.",
+         "counter");
+    for (size_t i = 0; i < EB_REFUSAL_MAX_; i++)
+        eb_buf_printf(to, "%s{reason=\"%s\"} %llu\n", name, refusal_reasons[i],
+                      (unsigned long long)eb_refusals_get((enum eb_refusal)i));
+}
+
 static void render_spans(struct eb_buf *to) {
     const char *name = "auth_trace_spans_total";
     head(to, name, "Spans of callouts, by what became of them; 0 while tracing is off.", "counter");
@@ -230,6 +255,7 @@ void eb_metrics_render(struct eb_buf *to) {
     for (enum eb_method m = EB_METHOD_OAUTH2; m < EB_METHOD_MAX_; m++)
         render_failures(to, m);
     render_duration(to);
+    render_refusals(to);
     render_spans(to);
     render_process(to);
 }

@@ -45,7 +45,8 @@ enum eb_counter {
 enum eb_gauge {
     EB_G_READY,
     EB_G_LINKS_UP,
-    EB_G_MQTT_OPEN, /* 1 while MQTT logins are answered */
+    EB_G_MQTT_OPEN,      /* 1 while MQTT logins are answered */
+    EB_G_REFUSALS_HEARD, /* 1 while the servers tell us what logins they refuse */
     EB_G_QUEUE_DEPTH,
     EB_G_JWKS_KEYS,
     EB_G_JWKS_FETCHED, /* seconds since the epoch of the last good fetch, 0 before */
@@ -78,6 +79,15 @@ void eb_credential_until(enum eb_credential c, int64_t until_s);
 void eb_count_invalid(enum eb_rc reason);
 /* An attempt by method; reason EB_OK for an admission. */
 void eb_count_attempt(enum eb_method m, enum eb_rc reason);
+/* Why a server refused a login, as it tells itself. */
+enum eb_refusal {
+    EB_REFUSAL_TIMEOUT, /* no answer came in time */
+    EB_REFUSAL_REFUSED, /* the answer said so */
+    EB_REFUSAL_OTHER,   /* by itself: a wrong key of a user of its own, an answer that it cannot follow */
+    EB_REFUSAL_MAX_,
+};
+void eb_count_refusal(enum eb_refusal why);
+uint64_t eb_refusals_get(enum eb_refusal why);
 /* What became of spans, where callouts are traced. */
 enum eb_spans {
     EB_SPANS_EXPORTED,

@@ -209,6 +209,11 @@ const struct eb_option eb_options[] = {
      "Address that metrics listen on. Unset: all."},
     {"observability.metrics.prometheus.port", NULL, EB_OPT_INT, "9090", NULL, 0, MAX_PORT, true,
      AT(metrics_port), "Port of /metrics. 0: off."},
+    {"observability.metrics.server-refusals", NULL, EB_OPT_BOOL, "false", NULL, 0, 0, true,
+     AT(server_refusals),
+     "Counts the logins that the servers refuse, those that time out among them, as the servers tell it on "
+     "$SYS.ACCOUNT.CLIENT.AUTH.ERR. The service's user must be allowed to subscribe to that, and its account "
+     "must be that of the callouts or import it from there: the configuration of `eventbus render` does so."},
     {"observability.logging.level", "LOG_LEVEL", EB_OPT_CHOICE, "info", "error,warn,info,debug", 0, 0, false,
      AT(log_level), "Least level that is logged."},
     {OTLP "endpoint", "OTEL_EXPORTER_OTLP_ENDPOINT", EB_OPT_TEXT, NULL, NULL, 0, 0, true, AT(trace.endpoint),

@@ -13,6 +13,7 @@
 #include "micro.h"
 #include "park.h"
 #include "queue.h"
+#include "refusals.h"
 #include "trace/tracer.h"
 #include "workers.h"
 
@@ -30,6 +31,7 @@ struct eb_service {
     struct eb_queue *queue;
     struct eb_park *park, *gate_park;
     struct eb_gatekeeper *gatekeeper;
+    struct eb_refusals *refusals;
     struct eb_links *links;
     struct eb_micro micro;
     struct eb_reloader *reloader;
@@ -237,11 +239,13 @@ static enum eb_rc start_parts(struct eb_service *s, struct eb_err *reterr) {
                                    .queries_n = EB_MICRO_SUBJECTS,
                                    .on_change = on_link,
                                    .ctx = s};
-    /* Before two threads use it. */
+    /* Before several threads use it. */
     if (rc == EB_OK && nats_Open(-1) != NATS_OK)
         rc = EB_FAIL(reterr, EB_E_NOMEM, "nats.c cannot be set up");
     if (rc == EB_OK)
         rc = start_gatekeeper(s, reterr);
+    if (rc == EB_OK && c->server_refusals)
+        rc = eb_refusals_start(c, &s->refusals, reterr);
     if (rc == EB_OK)
         rc = eb_links_start(&opt, &s->links, reterr);
     return rc == EB_OK ? start_health(s, reterr) : rc;
@@ -308,9 +312,11 @@ bool eb_service_stop(struct eb_service *s) {
         return true;
     eb_reloader_stop(s->reloader);
     eb_gatekeeper_leave(s->gatekeeper);
+    eb_refusals_leave(s->refusals);
     if (s->links)
         eb_links_leave(s->links, LEAVE_MS);
     bool ended = eb_gatekeeper_stop(s->gatekeeper);
+    ended = eb_refusals_stop(s->refusals) && ended;
     if (s->park)
         eb_park_stop(s->park);
     if (s->gate_park)
@@ -331,6 +337,7 @@ bool eb_service_stop(struct eb_service *s) {
         return false; /* what is left behind may still use the rest */
     eb_links_free(s->links);
     eb_gatekeeper_free(s->gatekeeper);
+    eb_refusals_free(s->refusals);
     eb_tracer_free(s->callout.tracer);
     eb_workers_free(s->workers);
     eb_park_free(s->park);

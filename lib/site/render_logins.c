@@ -63,8 +63,8 @@ static void auth_logins(const struct eb_site *site, struct eb_logins *l) {
     static const struct {
         const char *secret, *what;
     } callout[] = {
-        {"nats-authx-user",
-         "auth-callout: it listens, answers each request once, and asks whether the streams are there"},
+        {"nats-authx-user", "auth-callout: it listens, answers each request once, hears of refused logins, "
+                            "and asks whether the streams are there"},
         {"nats-authx-user/pubkey-old", "auth-callout by the key that is being replaced"},
     };
     for (size_t i = 0; i < EB_COUNT_OF(callout); i++)
@@ -74,10 +74,12 @@ static void auth_logins(const struct eb_site *site, struct eb_logins *l) {
             one->answers = true;
             eb_rights_callout(one->rights);
         }
-    if (site->mtls && (one = add(l, "AUTHX", "nats-mtls-authx-leaf",
-                                 "callouts of the mTLS server, and their answers")) != NULL) {
+    if (site->mtls &&
+        (one = add(l, "AUTHX", "nats-mtls-authx-leaf",
+                   "callouts of the mTLS server and their answers, and what logins it refused")) != NULL) {
         one->leaf = true;
         eb_pattern_add(&one->rights[EB_PUB_ALLOWS], "$SYS.REQ.USER.AUTH", NULL);
+        eb_pattern_add(&one->rights[EB_PUB_ALLOWS], "$SYS.ACCOUNT.CLIENT.AUTH.ERR", NULL);
         eb_pattern_add(&one->rights[EB_SUB_ALLOWS], "$SYS._INBOX.>", NULL);
     }
 }

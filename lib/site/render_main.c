@@ -162,7 +162,10 @@ static void auth_accounts(struct eb_buf *to, const struct eb_render *r, const st
                  "server denies that "
                  "to everybody there.\n  AUTH {\n    imports: [\n"
                  "      { service: { account: AUTHX, subject: \"$SYS.REQ.USER.AUTH\" } }\n"
-                 "      { service: { account: AUTHX, subject: \"$SRV.>\" } }\n    ]\n");
+                 "      { service: { account: AUTHX, subject: \"$SRV.>\" } }\n    ]\n"
+                 "    # here a server tells each login that it refused; auth-callout counts them\n"
+                 "    exports: [\n"
+                 "      { stream: \"$SYS.ACCOUNT.CLIENT.AUTH.ERR\", accounts: [AUTHX] }\n    ]\n");
     logins(to, r, all, "AUTH");
     eb_buf_z(to,
              "  }\n  AUTHX {\n    exports: [\n"
@@ -171,7 +174,7 @@ static void auth_accounts(struct eb_buf *to, const struct eb_render *r, const st
              "    # auth-callout asks whether the site's streams are there before it lets MQTT clients in\n"
              "    imports: [\n");
     eb_render_stream_infos(to, r->site, false);
-    eb_buf_z(to, "    ]\n");
+    eb_buf_z(to, "      { stream: { account: AUTH, subject: \"$SYS.ACCOUNT.CLIENT.AUTH.ERR\" } }\n    ]\n");
     logins(to, r, all, "AUTHX");
     eb_buf_z(to, "  }\n");
 }

@@ -52,12 +52,13 @@ void eb_render_mtls(struct eb_buf *to, const struct eb_render *r) {
     remotes(to, r);
     eb_buf_z(to, "\nsystem_account: SYS\naccounts {\n  SYS { users: [ { nkey: ");
     eb_render_key(to, r->keys, "nats-sys-admin");
-    eb_buf_printf(
-        to,
-        " } ] }\n"
-        "  # the callout account here: its leaf ends in AUTHX of the main server, where the service is\n"
-        "  AUTHX {}\n  %s {}\n}\n",
-        site->account.p);
+    eb_buf_printf(to,
+                  " } ] }\n"
+                  "  # the callout account here: its leaf ends in AUTHX of the main server, where the "
+                  "service is. What logins "
+                  "this server\n  # refused is told here, and crosses by that leaf, too\n"
+                  "  AUTHX {}\n  %s {}\n}\n",
+                  site->account.p);
     struct eb_login admin = {.secret = "nats-sys-admin"};
     struct eb_logins exempt = {.v = &admin, .n = 1};
     eb_render_callout(to, r, "AUTHX", &exempt);

@@ -52,6 +52,8 @@ void eb_rights_callout(struct eb_buf rights[EB_RIGHTS]) {
     for (size_t i = 0; i < EB_STREAMS_N; i++)
         eb_pattern_add(pub, "$JS.API.STREAM.INFO.", eb_stream_names[i], NULL);
     eb_pattern_add(sub, "$SYS.REQ.USER.AUTH", NULL);
+    eb_pattern_add(sub, "$SYS.ACCOUNT.CLIENT.AUTH.ERR",
+                   NULL); /* logins that a server refused, to count them */
     eb_pattern_add(sub, "$SRV.>", NULL);
     eb_pattern_add(sub, "_INBOX.>", NULL);
 }

@@ -9,7 +9,7 @@
 void eb_rights_surveyor(struct eb_buf rights[EB_RIGHTS]);
 /* The SYS leaf of the mTLS server: the same questions from the main server, and answers to it. */
 void eb_rights_sys_leaf(struct eb_buf rights[EB_RIGHTS]);
-/* auth-callout: requests, service queries, and the state of the site's four streams. */
+/* auth-callout: requests, refused logins, service queries, and the state of the site's four streams. */
 void eb_rights_callout(struct eb_buf rights[EB_RIGHTS]);
 /* `eventbus streams apply`, `status` and `watch`. */
 void eb_rights_streams(const struct eb_site *site, struct eb_buf rights[EB_RIGHTS]);

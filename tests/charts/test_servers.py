@@ -1,6 +1,8 @@
 """Real nats-servers, auth-callout and clients with what the umbrella chart renders, the environment and files of its pods included."""
 import contextlib
 import json
+import re
+import signal
 import urllib.request
 
 import helm
@@ -99,11 +101,19 @@ class Site:
     def mqtt(self, **options):
         return MqttClient(self.address, 1883, **options)
 
-    def device(self, folder):
+    def refusals(self):
+        """{reason: count} of the logins that the servers refused; None while they do not tell."""
+        with urllib.request.urlopen(f"http://{self.address}:8080/metrics", timeout=5) as answer:
+            text = answer.read().decode()
+        if "auth_server_refusals_heard 1" not in text:
+            return None
+        return {reason: int(n) for reason, n in re.findall(r'auth_server_refusals_total\{reason="(\w+)"\} (\d+)', text)}
+
+    def device(self, folder, **options):
         cert, key = self.tree.ca.issue("device").write(folder, "device")
         ca = folder / "ca.pem"
         ca.write_text(self.tree.ca.pem)
-        return MqttClient(self.mtls_address, 8883, tls=(ca, cert, key))
+        return MqttClient(self.mtls_address, 8883, tls=(ca, cert, key), **options)
 
 
 @pytest.fixture(scope="module")
@@ -165,6 +175,25 @@ def test_a_device_gets_in_by_its_certificate_and_its_rights_hold(pair, tmp_path)
         assert device.subscribe("sensor/#", 1) == 1 and device.subscribe("secret/#", 1) == 0x80
         device.publish("sensor/by-device", b"1", 1)
         assert above.receive()[:2] == ("sensor/by-device", b"1") and device.receive()[:2] == ("sensor/by-device", b"1")
+
+
+def test_what_the_servers_refuse_is_counted_at_their_site(pair, tmp_path):
+    csc, cpc = pair
+    before = [until(site.refusals, f"{site.name}'s servers to be heard") for site in pair]
+    token = {"user": "oauthtoken", "password": "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJub2JvZHkifQ.eHg"}
+    for client in (csc.mqtt(**token), csc.device(tmp_path, **token)):
+        with pytest.raises(Refused), client:
+            pass
+    until(lambda: csc.refusals()["refused"] == before[0]["refused"] + 2, lambda: f"both servers to tell: {before[0]}, {csc.refusals()}")
+    csc.callout.process.send_signal(signal.SIGSTOP)
+    try:
+        for client in (csc.mqtt(), csc.device(tmp_path)):
+            with pytest.raises((Refused, Closed)), client:
+                pass
+    finally:
+        csc.callout.process.send_signal(signal.SIGCONT)
+    until(lambda: csc.refusals()["timeout"] == before[0]["timeout"] + 2, lambda: f"both timeouts to be told: {before[0]}, {csc.refusals()}")
+    assert cpc.refusals() == before[1]
 
 
 def test_a_stranger_does_not(pair, tmp_path):

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from harness import program, secrets
+from harness import metrics, program, secrets
 from harness.callout import nats_jwt
 from harness.kubeapi import KubeApi
 from harness.mqtt import NOT_AUTHORISED
@@ -15,6 +15,7 @@ from harness.natsio import Refused
 from harness.nkeys import Key
 from harness.operator import Operator
 from harness.wait import SLOW, until
+from harness.wire import Wire
 
 PROBE, STRANGER = Key("U"), Key("U")
 OWN = {"pub": {"allow": ["own.>", "$SYS.REQ.USER.INFO"]}, "sub": {"allow": ["own.>", "_INBOX.>"]}}
@@ -166,6 +167,31 @@ def test_the_services_login_is_narrow(op):
         client.refused("subscription", "own.x")
         client.publish("own.x", b"")
         client.refused("publish", "own.x")
+
+
+def test_what_the_server_refuses_is_counted(new_operator):
+    """Where the option is on; a client that waits in vain, and one that is refused."""
+    op = new_operator("--account", "PLANT")
+    op.write_permissions(permissions())
+    op.start_server().start_callout(AUTH_CALLOUT_OBSERVABILITY_METRICS_SERVER_REFUSALS="true")
+
+    def counts():
+        now = metrics.Metrics(metrics.fetch(f"http://{op.address}:{op.ports['HEALTH']}/metrics"))
+        return [now["auth_server_refusals_heard"], *(now[f'auth_server_refusals_total{{reason="{reason}"}}'] for reason in ("timeout", "refused", "other"))]
+
+    until(lambda: counts() == [1, 0, 0, 0], "the server to be heard")
+    with op.nats(token=op.token("probe")):
+        pass
+    with pytest.raises(Refused):
+        op.nats(token=op.token("nobody")).connect()
+    until(lambda: counts() == [1, 0, 1, 0], lambda: f"one refusal: {counts()}")
+    op.callout.send_signal(signal.SIGSTOP)
+    try:
+        with Wire(op.address, op.ports["NATS"]) as wire:  # which waits as long as the server does
+            assert wire.connect(user="oauthtoken", **{"pass": op.token("probe")}) == "Authorization Violation"
+    finally:
+        op.callout.send_signal(signal.SIGCONT)
+    until(lambda: counts() == [1, 1, 1, 0], lambda: f"a timeout: {counts()}")
 
 
 # --- while it runs --------------------------------------------------------------------------------------------------

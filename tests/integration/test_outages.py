@@ -308,7 +308,8 @@ def test_the_services_user_may_not_subscribe(new_site):
     site = new_site(callout_timeout=1)
     conf = site.dir / "conf/main.conf"
     good = conf.read_text()
-    broken = good.replace('subscribe: { allow: ["$SYS.REQ.USER.AUTH", "$SRV.>", "_INBOX.>"] }', 'subscribe: { allow: ["nothing"] }')
+    broken = good.replace('subscribe: { allow: ["$SYS.REQ.USER.AUTH", "$SYS.ACCOUNT.CLIENT.AUTH.ERR", "$SRV.>", "_INBOX.>"] }',
+                          'subscribe: { allow: ["nothing"] }')
     assert broken != good
     conf.write_text(broken)
     offset = site.log.size()

@@ -307,7 +307,7 @@ static void links_are_pinned(void **state) {
     has(spoke, "urls: [\"nats://a:7422\", \"tls://b:7422\"]");
     /* what the one exports the other imports */
     assert_int_equal(count(spoke, "accounts: [CSC] }") + count(spoke, "accounts: [AUTHX] }"),
-                     count(spoke, "{ account: CPC, subject:"));
+                     count(spoke, "{ account: CPC, subject:") + count(spoke, "{ account: AUTH, subject:"));
     assert_int_equal(count(spoke, "accounts: [CPC] }"), count(spoke, "{ account: CSC, subject:"));
     close_world(&csc);
     close_world(&cpc);
@@ -320,7 +320,8 @@ static const char service[] =
     "            \"$JS.API.STREAM.INFO.$MQTT_rmsgs\",\n"
     "            \"$JS.API.STREAM.INFO.$MQTT_qos2in\"\n"
     "          ] }\n"
-    "          subscribe: { allow: [\"$SYS.REQ.USER.AUTH\", \"$SRV.>\", \"_INBOX.>\"] }\n"
+    "          subscribe: { allow: [\"$SYS.REQ.USER.AUTH\", \"$SYS.ACCOUNT.CLIENT.AUTH.ERR\", \"$SRV.>\", "
+    "\"_INBOX.>\"] }\n"
     "          allow_responses: { max: 1, ";
 
 /* auth-callout asks for these four, and the data account hands them to nobody else. */
@@ -345,7 +346,15 @@ static void the_service_asks_for_the_streams(void **state) {
             assert_int_equal(count(conf, out), 1);
             assert_int_equal(count(conf, in), 1);
         }
-        assert_int_equal(count(conf, "accounts: [AUTHX]"), EB_STREAMS_N);
+        /* and hears of refused logins: those of its own server from AUTH, those of the mTLS server by the
+         * leaf */
+        assert_int_equal(count(conf, "{ stream: \"$SYS.ACCOUNT.CLIENT.AUTH.ERR\", accounts: [AUTHX] }"), 1);
+        assert_int_equal(
+            count(conf, "{ stream: { account: AUTH, subject: \"$SYS.ACCOUNT.CLIENT.AUTH.ERR\" } }"), 1);
+        assert_int_equal(count(conf, "publish: { allow: [\"$SYS.REQ.USER.AUTH\", "
+                                     "\"$SYS.ACCOUNT.CLIENT.AUTH.ERR\"] }"),
+                         w.site->mtls);
+        assert_int_equal(count(conf, "accounts: [AUTHX]"), EB_STREAMS_N + 1);
         close_world(&w);
     }
 }

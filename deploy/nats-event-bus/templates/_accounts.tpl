@@ -13,16 +13,19 @@ The accounts of the servers and what they hand each other (lib/site/render_main.
   {{- end -}}
   {{- $accounts := dict "SYS" dict -}}
   {{- /* Callouts arrive in AUTH and are handed to AUTHX, where the service lives. Those of the mTLS server come straight into
-  AUTHX by its leaf: they could not be published in AUTH, a server denies that to everybody there. */ -}}
+  AUTHX by its leaf: they could not be published in AUTH, a server denies that to everybody there. What logins a server refused,
+  it tells in AUTH; auth-callout counts them. */ -}}
   {{- $_ := set $accounts "AUTH" (dict "imports" (list (dict "service" (dict "account" "AUTHX" "subject" "$SYS.REQ.USER.AUTH")) (dict
-      "service" (dict "account" "AUTHX" "subject" "$SRV.>")))) -}}
+      "service" (dict "account" "AUTHX" "subject" "$SRV.>"))) "exports" (list (dict "stream" "$SYS.ACCOUNT.CLIENT.AUTH.ERR" "accounts" (list
+      "AUTHX")))) -}}
   {{- /* auth-callout asks whether the site's streams are there before it lets MQTT clients in */ -}}
   {{- $infos := list -}}
   {{- range include "eventbus.streamInfos" . | fromJsonArray -}}{{- $infos = append $infos (dict "kind" "service" "subject" .) -}}{{- end -}}
   {{- $data := dict "exports" (include "eventbus.links.exports" (list $infos "AUTHX") | fromJsonArray) -}}
   {{- $_ := set $accounts "AUTHX" (dict "exports" (list (dict "service" "$SYS.REQ.USER.AUTH" "accounts" (list "AUTH")) (dict "service"
       "$SRV.>" "response" "stream" "accounts" (list "AUTH")))
-      "imports" (include "eventbus.links.imports" (list $infos .account) | fromJsonArray)) -}}
+      "imports" (append (include "eventbus.links.imports" (list $infos .account) | fromJsonArray) (dict "stream" (dict "account" "AUTH"
+      "subject" "$SYS.ACCOUNT.CLIENT.AUTH.ERR")))) -}}
   {{- $_ := set $data "jetstream" (dict "max_memory" (include "eventbus.share" (list $site "maxMemory") | int64) "max_file" (include
       "eventbus.share" (list $site "maxFile") | int64)) -}}
   {{- $_ := set $accounts .account $data -}}

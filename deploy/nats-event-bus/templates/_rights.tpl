@@ -24,14 +24,15 @@ configuration; answers, where it may answer each request once; and its rights pu
   {{- /* AUTH, where nobody is placed by a callout, and AUTHX */ -}}
   {{- $all = append $all (dict "account" "AUTH" "secret" "nats-auth-watch" "pub" (dict "allow" (list "$SRV.>")) "sub" (dict "allow" (list
       "_INBOX.>" "$SYS.ACCOUNT.CLIENT.AUTH.ERR"))) -}}
-  {{- /* auth-callout itself: requests, service queries, and whether the streams are there, before MQTT clients are let in */ -}}
+  {{- /* auth-callout itself: requests, refused logins, service queries, and whether the streams are there, before MQTT clients are let in */ -}}
   {{- range $file := list "pubkey" "pubkey-old" -}}{{- /* the latter while it is rotated: _env.tpl */ -}}
     {{- $all = append $all (dict "account" "AUTHX" "secret" "nats-authx-user" "file" $file "answers" true "pub" (dict "allow" (include
-        "eventbus.streamInfos" $site | fromJsonArray)) "sub" (dict "allow" (list "$SYS.REQ.USER.AUTH" "$SRV.>" "_INBOX.>"))) -}}
+        "eventbus.streamInfos" $site | fromJsonArray)) "sub" (dict "allow" (list "$SYS.REQ.USER.AUTH" "$SYS.ACCOUNT.CLIENT.AUTH.ERR" "$SRV.>"
+        "_INBOX.>"))) -}}
   {{- end -}}
   {{- if .mtls -}}
     {{- $all = append $all (dict "account" "AUTHX" "secret" "nats-mtls-authx-leaf" "entry" true "leaf" true "pub" (dict "allow" (list
-        "$SYS.REQ.USER.AUTH")) "sub" (dict "allow" (list "$SYS._INBOX.>"))) -}}
+        "$SYS.REQ.USER.AUTH" "$SYS.ACCOUNT.CLIENT.AUTH.ERR")) "sub" (dict "allow" (list "$SYS._INBOX.>"))) -}}
     {{- /* data */ -}}
     {{- $all = append $all (dict "account" .account "secret" "nats-mtls-leaf" "entry" true "leaf" true "pub" (dict "allow" (list ">") "deny"
         (list "$SYS.>")) "sub" (dict "allow" (list ">") "deny" (list "$SYS.>"))) -}}

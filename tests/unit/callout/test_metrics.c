@@ -73,6 +73,7 @@ static void well_formed(void **state) {
     eb_count_attempt(EB_METHOD_OAUTH2, EB_E_EXPIRED);
     eb_count_invalid(EB_E_REQ_SIGNATURE);
     eb_observe_ns(1234567);
+    eb_count_refusal(EB_REFUSAL_OTHER);
     eb_metrics_render(&b);
     check_exposition(b.p, &later);
     assert_int_equal(samples, later); /* no series appears by being used */
@@ -102,6 +103,10 @@ static void everything_is_there_from_the_start(void **state) {
         "auth_dropped_queue_full_total",
         "auth_jwks_keys",
         "auth_ready",
+        "auth_server_refusals_heard",
+        "auth_server_refusals_total{reason=\"timeout\"}",
+        "auth_server_refusals_total{reason=\"refused\"}",
+        "auth_server_refusals_total{reason=\"other\"}",
         "auth_credential_expires_timestamp_seconds{credential=\"mtls_ca\"}",
         "auth_credential_expires_timestamp_seconds{credential=\"nats_tls_ca\"}",
         "auth_credential_expires_timestamp_seconds{credential=\"nats_tls_cert\"}",
