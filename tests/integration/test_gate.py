@@ -420,11 +420,16 @@ def test_a_cluster_with_a_node_down(new_federation):
 
 
 def few_connections(site, n):
-    """The account of auth-callout may have so many, from the next start of the server on."""
+    """The account of auth-callout may have so many, from the next start of the server on. The one that hears of refusals takes none of them."""
     conf = site.dir / "conf/main.conf"
     text = conf.read_text()
     assert text.count("\n  AUTHX {\n") == 1
     conf.write_text(text.replace("\n  AUTHX {\n", f"\n  AUTHX {{\n    limits: {{ max_connections: {n} }}\n"))
+    conf = site.dir / "conf/auth-callout.yaml"
+    text = conf.read_text()
+    assert text.count("server-refusals: true") == 1
+    conf.write_text(text.replace("server-refusals: true", "server-refusals: false"))
+    site.bus("restart", "csc/auth-callout")
 
 
 def test_a_link_that_never_comes_up(new_site):
