@@ -14,10 +14,7 @@ static const char answered[] = "auth callout service returned an error";
 /* *ret_event is a new reference, NULL or no object where the event cannot be read. */
 static enum eb_refusal read_event(struct eb_str event, json_t **ret_event) {
     struct eb_str reason;
-    /* Not eb_json_object: a client may call itself U+0000, and is refused all the same. */
-    if (event.n && event.n <= EVENT_MAX)
-        *ret_event = json_loadb(event.p, event.n, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL);
-    if (!json_is_object(*ret_event))
+    if (eb_json_object_of_peers(event, EVENT_MAX, ret_event, NULL) != EB_OK)
         return EB_REFUSAL_OTHER;
     if (eb_json_get_str(*ret_event, "reason", &reason) != EB_JSON_OK)
         return EB_REFUSAL_OTHER;

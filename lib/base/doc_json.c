@@ -133,7 +133,7 @@ static bool string(struct eb_doc_json *j, struct eb_str *ret) {
     *ret = eb_str_n(j->p + from, j->at - 1 - from);
     if (escaped) {
         eb_buf_reset(&j->scratch);
-        if (!eb_json_text_resolve(*ret, &j->scratch) || !eb_buf_ok(&j->scratch))
+        if (!eb_json_text_resolve(*ret, EB_JSON_NUL_REFUSED, &j->scratch) || !eb_buf_ok(&j->scratch))
             return false;
         *ret = eb_buf_get(&j->scratch);
     }

@@ -29,14 +29,17 @@ static enum eb_rc refuse(struct eb_str text, enum eb_rc rc, size_t at, struct eb
     return EB_FAIL(reterr, EB_E_MALFORMED, "no well-formed JSON at line %zu, column %zu", line, column);
 }
 
-enum eb_rc eb_json_object(struct eb_str text, size_t max, json_t **ret_root, struct eb_err *reterr) {
+typedef enum eb_rc parse_fn(struct eb_str text, unsigned depth, json_t **ret, size_t *ret_at);
+
+static enum eb_rc object_by(parse_fn *parse, struct eb_str text, size_t max, json_t **ret_root,
+                            struct eb_err *reterr) {
     if (text.n > max)
         return EB_FAIL(reterr, EB_E_TOO_LARGE, "JSON of %zu bytes, over the limit of %zu", text.n, max);
     if (text.n == 0)
         return EB_FAIL(reterr, EB_E_MALFORMED, "empty where a JSON object is expected");
     json_t *root = NULL;
     size_t at = 0;
-    enum eb_rc rc = eb_json_parse(text, EB_JSON_DEPTH, &root, &at);
+    enum eb_rc rc = parse(text, EB_JSON_DEPTH, &root, &at);
     if (rc != EB_OK)
         return refuse(text, rc, at, reterr);
     if (!json_is_object(root)) {
@@ -45,6 +48,14 @@ enum eb_rc eb_json_object(struct eb_str text, size_t max, json_t **ret_root, str
     }
     *ret_root = root;
     return EB_OK;
+}
+
+enum eb_rc eb_json_object(struct eb_str text, size_t max, json_t **ret_root, struct eb_err *reterr) {
+    return object_by(eb_json_parse, text, max, ret_root, reterr);
+}
+
+enum eb_rc eb_json_object_of_peers(struct eb_str text, size_t max, json_t **ret_root, struct eb_err *reterr) {
+    return object_by(eb_json_parse_of_peers, text, max, ret_root, reterr);
 }
 
 enum eb_json_have eb_json_get_str(const json_t *obj, const char *key, struct eb_str *ret) {

@@ -22,6 +22,13 @@
 EB_MUSTCHECK enum eb_rc eb_json_object(struct eb_str text, size_t max, json_t **ret_root,
                                        struct eb_err *reterr);
 
+/*
+ * The same, of what a program writes down of its own peers, who choose the texts and must not be able to make
+ * the whole unreadable: U+0000 becomes U+FFFD, as Go's writer does with bytes that are no UTF-8.
+ */
+EB_MUSTCHECK enum eb_rc eb_json_object_of_peers(struct eb_str text, size_t max, json_t **ret_root,
+                                                struct eb_err *reterr);
+
 /* A member's text, borrowed from obj; {NULL, 0} where it is missing or no string. */
 struct eb_str eb_json_str(const json_t *obj, const char *key);
 enum eb_json_have { EB_JSON_MISSING, EB_JSON_OK, EB_JSON_WRONG_TYPE };

@@ -15,6 +15,7 @@ struct parser {
     const char *p, *end;
     unsigned depth; /* levels left */
     enum eb_rc rc;
+    enum eb_json_nul nul;
     struct eb_buf scratch; /* strings with escapes; may hold passwords */
 };
 
@@ -64,7 +65,7 @@ static bool string(struct parser *s, struct eb_str *ret) {
     if (escaped) {
         /* wiped once, at the end: wiping it for every string would cost the square of the input */
         s->scratch.n = 0;
-        if (!eb_json_text_resolve(*ret, &s->scratch))
+        if (!eb_json_text_resolve(*ret, s->nul, &s->scratch))
             return false;
         if (!eb_buf_ok(&s->scratch))
             return fail(s, EB_E_NOMEM);
@@ -176,9 +177,11 @@ static json_t *value(struct parser *s) {
     }
 }
 
-enum eb_rc eb_json_parse(struct eb_str text, unsigned depth, json_t **ret, size_t *ret_at) {
+static enum eb_rc parse(struct eb_str text, unsigned depth, enum eb_json_nul nul, json_t **ret,
+                        size_t *ret_at) {
     EB_CLEANUP(scratch_done)
-    struct parser s = {.p = text.p, .end = text.p + text.n, .depth = depth, .scratch = {.secret = true}};
+    struct parser s = {
+        .p = text.p, .end = text.p + text.n, .depth = depth, .nul = nul, .scratch = {.secret = true}};
     blanks(&s);
     eb_auto_json json_t *root = NULL;
     if (s.p < s.end && (*s.p == '{' || *s.p == '['))
@@ -191,4 +194,12 @@ enum eb_rc eb_json_parse(struct eb_str text, unsigned depth, json_t **ret, size_
     }
     *ret_at = (size_t)(s.p - text.p);
     return s.rc == EB_OK ? EB_E_MALFORMED : s.rc;
+}
+
+enum eb_rc eb_json_parse(struct eb_str text, unsigned depth, json_t **ret, size_t *ret_at) {
+    return parse(text, depth, EB_JSON_NUL_REFUSED, ret, ret_at);
+}
+
+enum eb_rc eb_json_parse_of_peers(struct eb_str text, unsigned depth, json_t **ret, size_t *ret_at) {
+    return parse(text, depth, EB_JSON_NUL_REPLACED, ret, ret_at);
 }

@@ -15,5 +15,8 @@
  * EB_E_TOO_LARGE (too deep) with the index of the fault in *ret_at; EB_E_NOMEM.
  */
 EB_MUSTCHECK enum eb_rc eb_json_parse(struct eb_str text, unsigned depth, json_t **ret, size_t *ret_at);
+/* The same, for what another program writes down of its peers: see eb_json_object_of_peers. */
+EB_MUSTCHECK enum eb_rc eb_json_parse_of_peers(struct eb_str text, unsigned depth, json_t **ret,
+                                               size_t *ret_at);
 
 #endif

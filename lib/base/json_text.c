@@ -38,6 +38,8 @@ const char *eb_json_text_end(const char *p, const char *end, bool *escaped, bool
     }
 }
 
+enum { REPLACEMENT = 0xfffd };
+
 static bool hex4(const char *p, uint32_t *ret) {
     uint32_t v = 0;
     for (int i = 0; i < 4; i++) {
@@ -55,11 +57,12 @@ static bool hex4(const char *p, uint32_t *ret) {
 
 /* The digits behind \u at p, of both halves where it is a surrogate pair; how many bytes they take, 0 where
  * they are wrong. */
-static size_t code_point(const char *p, size_t n, uint32_t *ret) {
+static size_t code_point(const char *p, size_t n, enum eb_json_nul nul, uint32_t *ret) {
     uint32_t high, low;
-    if (n < 4 || !hex4(p, &high) || high == 0 || (high >= 0xdc00 && high < 0xe000))
+    if (n < 4 || !hex4(p, &high) || (high == 0 && nul == EB_JSON_NUL_REFUSED) ||
+        (high >= 0xdc00 && high < 0xe000))
         return 0;
-    *ret = high;
+    *ret = high ? high : REPLACEMENT;
     if (high < 0xd800 || high >= 0xe000)
         return 4;
     if (n < 10 || p[4] != '\\' || p[5] != 'u' || !hex4(p + 6, &low) || low < 0xdc00 || low >= 0xe000)
@@ -88,7 +91,7 @@ static void add_utf8(struct eb_buf *b, uint32_t c) {
     eb_buf_add(b, bytes, n);
 }
 
-bool eb_json_text_resolve(struct eb_str text, struct eb_buf *to) {
+bool eb_json_text_resolve(struct eb_str text, enum eb_json_nul nul, struct eb_buf *to) {
     static const char letters[] = "\"\\/bfnrt", meant[] = "\"\\/\b\f\n\r\t";
     const char *p = text.p;
     size_t n = text.n;
@@ -108,7 +111,7 @@ bool eb_json_text_resolve(struct eb_str text, struct eb_buf *to) {
             eb_buf_ch(to, meant[letter - letters]);
         } else {
             uint32_t c;
-            size_t digits = p[1] == 'u' ? code_point(p + 2, n - 2, &c) : 0;
+            size_t digits = p[1] == 'u' ? code_point(p + 2, n - 2, nul, &c) : 0;
             if (digits == 0)
                 return false;
             add_utf8(to, c);

@@ -11,9 +11,11 @@
  * passed, and clears neither.
  */
 const char *eb_json_text_end(const char *p, const char *end, bool *escaped, bool *wide);
+/* What becomes of U+0000: nothing is taken, or U+FFFD stands in its place. */
+enum eb_json_nul { EB_JSON_NUL_REFUSED, EB_JSON_NUL_REPLACED };
 /* Appends text, without its quotes, with escapes resolved. False where one is wrong, a lone surrogate or
- * U+0000. */
-EB_MUSTCHECK bool eb_json_text_resolve(struct eb_str text, struct eb_buf *to);
+ * a U+0000 that is refused. */
+EB_MUSTCHECK bool eb_json_text_resolve(struct eb_str text, enum eb_json_nul nul, struct eb_buf *to);
 /* Moves *p behind the number at it; false, with *p at the fault, where none stands there. */
 EB_MUSTCHECK bool eb_json_number(const char **p, const char *end, bool *ret_real);
 

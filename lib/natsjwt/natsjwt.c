@@ -109,7 +109,10 @@ static enum eb_rc take_claims(struct eb_natsjwt *t, struct eb_err *reterr) {
     return EB_OK;
 }
 
-static enum eb_rc parse(struct eb_str chunk, size_t max, json_t **ret, struct eb_err *reterr) {
+typedef enum eb_rc object_fn(struct eb_str text, size_t max, json_t **ret_root, struct eb_err *reterr);
+
+static enum eb_rc parse(object_fn *object, struct eb_str chunk, size_t max, json_t **ret,
+                        struct eb_err *reterr) {
     eb_auto_buf struct eb_buf payload = {.secret = true}; /* passwords and tokens of clients may be in it */
     size_t cap = eb_base64url_max(chunk.n), n;
     char *to = eb_buf_reserve(&payload, cap);
@@ -118,13 +121,14 @@ static enum eb_rc parse(struct eb_str chunk, size_t max, json_t **ret, struct eb
     if (eb_base64url_decode(to, cap, chunk, &n) != EB_OK)
         return EB_FAIL(reterr, EB_E_MALFORMED, "the payload is no base64url");
     eb_buf_used(&payload, n);
-    enum eb_rc rc = eb_json_object(eb_buf_get(&payload), max, ret, reterr);
+    enum eb_rc rc = object(eb_buf_get(&payload), max, ret, reterr);
     if (rc != EB_OK)
         eb_err_prefix(reterr, "payload");
     return rc;
 }
 
-enum eb_rc eb_natsjwt_read(struct eb_str text, size_t max, struct eb_natsjwt *ret, struct eb_err *reterr) {
+static enum eb_rc read_by(object_fn *object, struct eb_str text, size_t max, struct eb_natsjwt *ret,
+                          struct eb_err *reterr) {
     if (text.n > max)
         return EB_FAIL(reterr, EB_E_TOO_LARGE, "a token of %zu bytes, over the limit of %zu", text.n, max);
     struct chunks c;
@@ -138,7 +142,7 @@ enum eb_rc eb_natsjwt_read(struct eb_str text, size_t max, struct eb_natsjwt *re
     if (eb_base64url_decode(sig, sizeof sig, c.signature, &sig_n) != EB_OK || sig_n != sizeof sig)
         return EB_FAIL(reterr, EB_E_MALFORMED, "the signature is no base64url of %zu bytes", sizeof sig);
     EB_CLEANUP(eb_natsjwt_done) struct eb_natsjwt t = {0};
-    rc = parse(c.payload, max, &t.claims, reterr);
+    rc = parse(object, c.payload, max, &t.claims, reterr);
     if (rc == EB_OK)
         rc = take_claims(&t, reterr);
     if (rc != EB_OK)
@@ -148,6 +152,15 @@ enum eb_rc eb_natsjwt_read(struct eb_str text, size_t max, struct eb_natsjwt *re
     *ret = t;
     t = (struct eb_natsjwt){0};
     return EB_OK;
+}
+
+enum eb_rc eb_natsjwt_read(struct eb_str text, size_t max, struct eb_natsjwt *ret, struct eb_err *reterr) {
+    return read_by(eb_json_object, text, max, ret, reterr);
+}
+
+enum eb_rc eb_natsjwt_read_of_clients(struct eb_str text, size_t max, struct eb_natsjwt *ret,
+                                      struct eb_err *reterr) {
+    return read_by(eb_json_object_of_peers, text, max, ret, reterr);
 }
 
 bool eb_natsjwt_is(struct eb_str text) {

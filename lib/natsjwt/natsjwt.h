@@ -27,6 +27,9 @@ void eb_natsjwt_done(struct eb_natsjwt *t);
  */
 EB_MUSTCHECK enum eb_rc eb_natsjwt_read(struct eb_str text, size_t max, struct eb_natsjwt *ret,
                                         struct eb_err *reterr);
+/* The same, of a token in which a server writes down what a client says (eb_json_object_of_peers). */
+EB_MUSTCHECK enum eb_rc eb_natsjwt_read_of_clients(struct eb_str text, size_t max, struct eb_natsjwt *ret,
+                                                   struct eb_err *reterr);
 /* True where text has the shape of a JWT whose header says alg ed25519-nkey (or ed25519): a NATS JWT, no
  * OAuth2 token. */
 bool eb_natsjwt_is(struct eb_str text);

@@ -231,7 +231,7 @@ enum eb_rc eb_auth_request_read(struct eb_str text, struct eb_str header_xkey, s
                                 struct eb_err *reterr) {
     EB_CLEANUP(eb_auth_request_done) struct eb_auth_request r = {0};
     struct eb_err e = {0};
-    enum eb_rc rc = eb_natsjwt_read(text, EB_REQUEST_MAX, &r.jwt, &e);
+    enum eb_rc rc = eb_natsjwt_read_of_clients(text, EB_REQUEST_MAX, &r.jwt, &e);
     if (rc != EB_OK) {
         if (rc != EB_E_NOMEM && rc != EB_E_TOO_LARGE)
             rc = rc == EB_E_BAD_SIGNATURE ? EB_E_REQ_SIGNATURE : EB_E_REQ_MALFORMED;

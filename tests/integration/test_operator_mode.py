@@ -179,7 +179,7 @@ def test_what_the_server_refuses_is_counted(new_operator):
         now = metrics.Metrics(metrics.fetch(f"http://{op.address}:{op.ports['HEALTH']}/metrics"))
         return [now["auth_server_refusals_heard"], *(now[f'auth_server_refusals_total{{reason="{reason}"}}'] for reason in ("timeout", "refused", "other"))]
 
-    until(lambda: counts() == [1, 0, 0, 0], "the server to be heard")
+    until(lambda: counts() == [1, 0, 0, 0], lambda: f"the server to be heard: {counts()}")
     with op.nats(token=op.token("probe")):
         pass
     with pytest.raises(Refused):

@@ -266,7 +266,10 @@ static void hostile(void **state) {
         {{.connect = "{\"pass\":\"a\",\"pass\":\"b\"}"}, NULL, EB_E_REQ_MALFORMED, "payload"},
         {{.connect = "{\"auth_token\":{}}"}, NULL, EB_E_REQ_MALFORMED, "connect_opts.auth_token"},
         {{.connect = "{\"protocol\":\"1\"}"}, NULL, EB_E_REQ_MALFORMED, "connect_opts.protocol"},
-        {{.connect = "{\"user\":\"a\\u0000b\"}"}, NULL, EB_E_REQ_MALFORMED, "payload"},
+        {{.connect = "{\"user\":\"a\\u0001b\", \"\\u0000\": 0, \"\\u0000\": 1}"},
+         NULL,
+         EB_E_REQ_MALFORMED,
+         "payload"},
     };
     for (size_t i = 0; i < EB_COUNT_OF(cases); i++) {
         eb_auto_buf struct eb_buf token = {0};
@@ -278,6 +281,27 @@ static void hostile(void **state) {
             fail_msg("case %zu (%s): %s \"%s\"", i, cases[i].says, eb_rc_name(rc), err.text);
         assert_null(r.jwt.claims);
         assert_null(strstr(err.text, "AAAAICAM"));
+    }
+}
+
+/* A client chooses its texts: none of them makes a request that cannot be read, and so not be answered. */
+static void texts_of_clients(void **state) {
+    (void)state;
+    static const struct {
+        const char *connect, *user;
+    } cases[] = {
+        {"{\"user\":\"a\\u0000b\"}", "a\xef\xbf\xbd"
+                                     "b"},
+        {"{\"user\":\"\\u0000\"}", "\xef\xbf\xbd"},
+        {"{\"user\":\"\\ufffd\\u001f\\u007f\\ud83d\\ude00\"}", "\xef\xbf\xbd\x1f\x7f\xf0\x9f\x98\x80"},
+    };
+    for (size_t i = 0; i < EB_COUNT_OF(cases); i++) {
+        eb_auto_buf struct eb_buf token = {0};
+        const struct parts p = {.connect = cases[i].connect};
+        build(&token, &p);
+        EB_CLEANUP(eb_auth_request_done) struct eb_auth_request r = {0};
+        assert_int_equal(eb_auth_request_read(eb_buf_get(&token), EB_STR_NONE, &r, NULL), EB_OK);
+        assert_true(eb_str_eqz(r.user, cases[i].user));
     }
 }
 
@@ -488,6 +512,7 @@ int main(void) {
         cmocka_unit_test(kinds_and_types),
         cmocka_unit_test(tls_shapes),
         cmocka_unit_test(hostile),
+        cmocka_unit_test(texts_of_clients),
         cmocka_unit_test(sealed_one),
         cmocka_unit_test(missing_objects),
         cmocka_unit_test(size_limit),
