@@ -503,6 +503,6 @@ def test_creds_file_and_signing_key_file(new_operator, key):
     if key == "signing":
         env["AUTH_CALLOUT_NATS_ISSUER_ACCOUNT"] = op.id("AUTH_SERVICE")
     op.start_server().start_callout(**env)
-    assert "operator mode place every client" in op.log.text()
+    until(lambda: "operator mode place every client" in op.log.text(), "the warning in the log")
     with op.nats(token=op.token("probe")) as client:
         speaks(op, client, "AUTH_SERVICE")
