@@ -2,7 +2,6 @@
 import contextlib
 import json
 import re
-import signal
 import urllib.request
 
 import helm
@@ -13,6 +12,7 @@ from sites import PROGRAM, SITES, Tree, name_of, run, values_of
 from harness import certificates
 from harness.bus import AUTH_CALLOUT, NATS_SERVER, free_addresses
 from harness.mqtt import Closed, MqttClient, Refused
+from harness.suspend import suspended
 from harness.wait import until
 
 
@@ -185,13 +185,10 @@ def test_what_the_servers_refuse_is_counted_at_their_site(pair, tmp_path):
         with pytest.raises(Refused), client:
             pass
     until(lambda: csc.refusals()["refused"] == before[0]["refused"] + 2, lambda: f"both servers to tell: {before[0]}, {csc.refusals()}")
-    csc.callout.process.send_signal(signal.SIGSTOP)
-    try:
+    with suspended(csc.callout.process.pid):
         for client in (csc.mqtt(), csc.device(tmp_path)):
             with pytest.raises((Refused, Closed)), client:
                 pass
-    finally:
-        csc.callout.process.send_signal(signal.SIGCONT)
     until(lambda: csc.refusals()["timeout"] == before[0]["timeout"] + 2, lambda: f"both timeouts to be told: {before[0]}, {csc.refusals()}")
     assert cpc.refusals() == before[1]
 

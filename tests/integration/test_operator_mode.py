@@ -14,6 +14,7 @@ from harness.mqtt import Refused as MqttRefused
 from harness.natsio import Refused
 from harness.nkeys import Key
 from harness.operator import Operator
+from harness.suspend import suspended
 from harness.wait import SLOW, until
 from harness.wire import Wire
 
@@ -185,12 +186,8 @@ def test_what_the_server_refuses_is_counted(new_operator):
     with pytest.raises(Refused):
         op.nats(token=op.token("nobody")).connect()
     until(lambda: counts() == [1, 0, 1, 0], lambda: f"one refusal: {counts()}")
-    op.callout.send_signal(signal.SIGSTOP)
-    try:
-        with Wire(op.address, op.ports["NATS"]) as wire:  # which waits as long as the server does
-            assert wire.connect(user="oauthtoken", **{"pass": op.token("probe")}) == "Authorization Violation"
-    finally:
-        op.callout.send_signal(signal.SIGCONT)
+    with suspended(op.callout.pid), Wire(op.address, op.ports["NATS"]) as wire:  # which waits as long as the server does
+        assert wire.connect(user="oauthtoken", **{"pass": op.token("probe")}) == "Authorization Violation"
     until(lambda: counts() == [1, 1, 1, 0], lambda: f"a timeout: {counts()}")
 
 

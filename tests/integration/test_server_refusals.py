@@ -3,9 +3,7 @@ Logins that a server refused, counted as the servers tell them: without an answe
 that nobody who logs in can make a count.
 """
 import contextlib
-import os
 import re
-import signal
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
@@ -14,6 +12,7 @@ import pytest
 from harness.mqtt import Closed
 from harness.mqtt import Refused as MqttRefused
 from harness.natsio import Refused
+from harness.suspend import suspended
 from harness.wait import until
 
 SUBJECT = "$SYS.ACCOUNT.CLIENT.AUTH.ERR"
@@ -54,17 +53,9 @@ def turned_away(client):
         client.connect()
 
 
-@contextlib.contextmanager
 def stopped(site, names=("csc/auth-callout",)):
-    """The service is there, and takes and answers nothing, as one that hangs or has no CPU."""
-    pids = [site.bus.pid(name) for name in names]
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        for pid in pids:
-            os.kill(pid, signal.SIGCONT)
+    """The service is there, and takes and answers nothing."""
+    return suspended(*(site.bus.pid(name) for name in names))
 
 
 def waits(site, port="NATS", node=0):
