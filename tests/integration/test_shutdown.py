@@ -12,6 +12,7 @@ import yaml
 
 from harness.bus import AUTH_CALLOUT, SLOW
 from harness.logs import Log
+from harness.natsio import run
 from harness.proxy import Proxy
 from harness.suspend import suspended
 from harness.wait import until
@@ -92,7 +93,8 @@ def started(site, change):
 
 def ends(process, log):
     """Within the 5 seconds, and whole."""
-    process.send_signal(signal.SIGTERM)
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
     assert process.wait(5 * SLOW) == 0
     assert log.since()[-1]["msg"] == "stopped"
 
@@ -143,17 +145,27 @@ def test_answers_that_no_server_takes(new_site):
 
 
 class FirstOnly(Proxy):
-    """The first connection passes; further ones are taken and hang."""
+    """The first connection passes; further ones are taken and hang, until let_go()."""
 
     def __init__(self, *ends):
         super().__init__(*ends)
-        self.held = []
+        self.held, self.over = [], False
 
     async def _serve(self, reader, writer):
-        if self.passed:
+        if self.over:
+            writer.transport.abort()
+        elif self.passed:
             self.held.append(writer)
         else:
             await super()._serve(reader, writer)
+
+    async def _abort(self):
+        self.over = True
+        for writer in self.held:
+            writer.transport.abort()
+
+    def let_go(self):
+        run(self._abort())
 
 
 def test_ready_by_the_first_link(new_site):
@@ -164,10 +176,18 @@ def test_ready_by_the_first_link(new_site):
         doc["limits"] = {**doc.get("limits", {}), "connections": 4}
         doc["nats"]["url"] = proxy.url
 
+    def subscriptions():
+        return sum(c["subscriptions"] for c in site.connections() if c.get("name") == "auth-callout")
+
     site = new_site(callouts=2)
+    site.bus("stop", "csc/auth-callout")
     with FirstOnly((site.address, site.ports["SPARE_1"]), (site.address, site.ports["NATS"])) as proxy, started(site, change) as (process, log):
         until(lambda: ready(site), "it to be ready")
         assert len(proxy.held) <= 1, "it had waited for another"
         until(lambda: proxy.held, "the second to hang")
+        before = subscriptions()
+        process.send_signal(signal.SIGTERM)
+        until(lambda: subscriptions() < before, "the first to leave the queue group")
+        proxy.let_go()
         ends(process, log)
         assert not [line for line in log.since() if line["level"] == "error"]
