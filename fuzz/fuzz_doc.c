@@ -28,8 +28,7 @@ static bool flat(struct eb_str bytes, struct eb_buf *to, struct eb_err *err) {
     return true;
 }
 
-/* U+0085, U+2028 and U+2029 as they are: in a text of YAML they end a line, in one of JSON they are themselves.
- */
+/* U+0085, U+2028 and U+2029 as they are: in a text of YAML they end a line, in one of JSON they do not. */
 static bool has_break_of_yaml(struct eb_str bytes) {
     static const char *const breaks[] = {"\xc2\x85", "\xe2\x80\xa8", "\xe2\x80\xa9"};
     for (size_t i = 0; i < EB_COUNT_OF(breaks); i++)
