@@ -103,7 +103,7 @@ nkey_can() { # public keys, one of which the servers must know
 # Else a step that is for it would be left out, and the next one is right only after that.
 callout_is_there() {
     is_there deployment/event-bus-auth-callout ||
-        die "no deployment/event-bus-auth-callout in $namespace; nothing was done. Where it has another name: the steps are in docs/operations-kubernetes.md"
+        die "no deployment/event-bus-auth-callout in $namespace; nothing was done. Has it another name? Then by hand: docs/operations-kubernetes.md"
 }
 
 umask 077
