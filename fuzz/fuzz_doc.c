@@ -28,6 +28,15 @@ static bool flat(struct eb_str bytes, struct eb_buf *to, struct eb_err *err) {
     return true;
 }
 
+/* U+0085, U+2028 and U+2029 as they are: in a text of YAML they end a line, in one of JSON they do not. */
+static bool has_break_of_yaml(struct eb_str bytes) {
+    static const char *const breaks[] = {"\xc2\x85", "\xe2\x80\xa8", "\xe2\x80\xa9"};
+    for (size_t i = 0; i < EB_COUNT_OF(breaks); i++)
+        if (bytes.n && memmem(bytes.p, bytes.n, breaks[i], strlen(breaks[i])))
+            return true;
+    return false;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     eb_auto_buf struct eb_buf text = {0}, fast = {0}, slow = {0};
     struct eb_err err = {0}, yaml_err = {0};
@@ -35,7 +44,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     eb_buf_str(&text, eb_str_n(data, size));
     bool read = flat(eb_str_n(data, size), &fast, &err), yaml = flat(eb_buf_get(&text), &slow, &yaml_err);
     /* of JSON, libyaml does not take surrogate pairs, tabs at some places, and long keys */
-    if (read && yaml)
+    if (read && yaml && !has_break_of_yaml(eb_str_n(data, size)))
         FUZZ_MUST(fast.n == slow.n && memcmp(fast.p, slow.p, fast.n) == 0);
     return 0;
 }

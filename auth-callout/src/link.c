@@ -55,7 +55,7 @@ static void rebuild(struct eb_link *k, bool first) {
         eb_count(EB_C_LINK_REBUILT);
     eb_link_note(k, LINK_DOWN, NULL);
     enum eb_rc rc = eb_link_build(k, &err);
-    if (rc == EB_OK)
+    if (rc == EB_OK || eb_links_are_stopping(k->all))
         return;
     eb_link_note(k, LINK_CLOSED, eb_err_text(&err, rc));
     if (!k->told)
@@ -118,6 +118,12 @@ static void tell_down(struct eb_link *k) {
     k->told = true;
 }
 
+/* As far as is known: nats.c tells of it a moment later. */
+static bool is_up(struct eb_link *k) {
+    EB_LOCKED(&k->all->mutex);
+    return k->state == LINK_CONNECTED || k->state == LINK_CONFIRMED;
+}
+
 /* The next link that needs the supervisor, with its state; NULL at stop. Waits until there is one. */
 static struct eb_link *next_due(struct eb_links *l, enum eb_link_state *ret_state) {
     EB_LOCKED(&l->mutex);
@@ -143,8 +149,12 @@ static struct eb_link *next_due(struct eb_links *l, enum eb_link_state *ret_stat
 static void *supervisor_main(void *arg) {
     struct eb_links *l = arg;
     enum eb_link_state state;
-    for (size_t i = 0; i < l->n && !eb_links_are_stopping(l); i++)
-        rebuild(&l->links[i], true);
+    for (size_t i = 0; i < l->n && !eb_links_are_stopping(l); i++) {
+        struct eb_link *k = &l->links[i];
+        rebuild(k, true);
+        if (is_up(k)) /* at once: the next may wait long for servers that say nothing */
+            check(k);
+    }
     for (struct eb_link *k = next_due(l, &state); k; k = next_due(l, &state)) {
         if (state == LINK_CLOSED)
             rebuild(k, false);
@@ -198,12 +208,6 @@ size_t eb_links_confirmed(struct eb_links *l, char *trouble, size_t trouble_size
     return up;
 }
 
-/* As far as is known: nats.c tells of it a moment later. */
-static bool is_up(struct eb_link *k) {
-    EB_LOCKED(&k->all->mutex);
-    return k->state == LINK_CONNECTED || k->state == LINK_CONFIRMED;
-}
-
 static bool publish_on(struct eb_link *k, const char *subject, struct eb_str bytes) {
     (void)pthread_rwlock_rdlock(&k->lock);
     bool ok = k->nc && natsConnection_Status(k->nc) == NATS_CONN_STATUS_CONNECTED &&
@@ -213,10 +217,12 @@ static bool publish_on(struct eb_link *k, const char *subject, struct eb_str byt
 }
 
 /* Links that are known to be up come first: nats.c locks a connection while it connects, so that a silent
- * server would hold the publishing thread, too. */
+ * server would hold the publishing thread, too. The stop has no time for that. */
 bool eb_links_publish(struct eb_links *l, size_t link, const char *subject, struct eb_str bytes) {
     for (size_t i = 0; i < 2 * l->n; i++) {
         struct eb_link *k = &l->links[(link + i) % l->n];
+        if (i >= l->n && eb_links_are_stopping(l))
+            return false;
         if (is_up(k) == (i < l->n) && publish_on(k, subject, bytes))
             return true;
     }

@@ -27,7 +27,7 @@ static void leave(struct eb_link *k) {
     (void)pthread_rwlock_unlock(&k->lock);
 }
 
-/* False where the supervisor is not done with it. */
+/* False where the supervisor is not done with it, for all the time that there was. */
 static bool close_link(struct eb_link *k) {
     {
         EB_LOCKED(&k->all->mutex);
@@ -51,6 +51,8 @@ static void *ender_main(void *arg) {
         (void)pthread_cond_broadcast(&l->wake);
         while (!l->closing)
             (void)pthread_cond_wait(&l->wake, &l->mutex);
+        while (!l->supervisor_ended && eb_mono_ns() < l->close_until_ns)
+            eb_cond_wait_until(&l->wake, &l->mutex, l->close_until_ns);
     }
     bool closed = close_link(k);
     nats_ReleaseThreadMemory();
@@ -99,11 +101,11 @@ bool eb_links_stop(struct eb_links *l) {
     bool ended;
     {
         EB_LOCKED(&l->mutex);
-        int64_t until = eb_mono_ns() + CLOSE_MS * MS_NS;
+        l->close_until_ns = eb_mono_ns() + CLOSE_MS * MS_NS;
         l->closing = true;
         (void)pthread_cond_broadcast(&l->wake);
-        while (!have_ended(l) && eb_mono_ns() < until)
-            eb_cond_wait_until(&l->wake, &l->mutex, until);
+        while (!have_ended(l) && eb_mono_ns() < l->close_until_ns)
+            eb_cond_wait_until(&l->wake, &l->mutex, l->close_until_ns);
         ended = have_ended(l);
     }
     for (size_t i = 0; i < l->n; i++)

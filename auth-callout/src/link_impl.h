@@ -38,7 +38,7 @@ struct eb_links {
     pthread_cond_t wake;
     pthread_t supervisor;
     bool stopping, supervisor_ended, closing;
-    int64_t leave_until_ns, supervisor_until_ns; /* when the stop waits no longer */
+    int64_t leave_until_ns, supervisor_until_ns, close_until_ns; /* when the stop waits no longer */
     char trouble[TROUBLE_MAX];
     char refusal[TROUBLE_MAX]; /* what a server last said to our login; nats.c forgets it when it gives up */
     char violation[TROUBLE_MAX]; /* what a server last said against what we publish or subscribe */

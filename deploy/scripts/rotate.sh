@@ -100,11 +100,18 @@ nkey_can() { # public keys, one of which the servers must know
     die "the Secret $name has another public key than $1; nothing was done. Rotate with the tree that this site has its keys from"
 }
 
+# Else a step that is for it would be left out, and the next one is right only after that.
+callout_is_there() {
+    is_there deployment/event-bus-auth-callout ||
+        die "no deployment/event-bus-auth-callout in $namespace; nothing was done. Has it another name? Then by hand: docs/operations-kubernetes.md"
+}
+
 umask 077
 if [ -z "$old" ]; then
     for f in "$name" "${copies[@]}"; do
         [ -e "$nkeys/$f" ] || die "no $nkeys/$f; nothing was done. Make the tree whole first: eventbus secrets generate $secrets"
     done
+    callout_is_there
     if [ "$what" = nkey ]; then
         [ ! -e "$nkeys/$name/pubkey-old" ] ||
             die "$nkeys/$name/pubkey-old is there: the rotation before this one is not done; nothing was done. Go on with --continue and its folder"
@@ -119,6 +126,7 @@ if [ -z "$old" ]; then
     done
     "$eventbus" secrets generate "$secrets" >/dev/null || die "no new key was made; move what is in $old back to $nkeys"
 else
+    callout_is_there
     say "1/5 made before; the old one in $old"
 fi
 [ -s "$old/${copies[0]}" ] || die "no $old/${copies[0]}: is that the folder that was named?"
@@ -127,6 +135,8 @@ trap '[ $? = 0 ] || echo "rotate: not done; go on with --continue $old" >&2' EXI
 
 if [ "$what" = nkey ]; then
     nkey_can "$nkeys/$name/pubkey" "$old/$name/pubkey"
+    [ ! -e "$nkeys/$name/pubkey-old" ] || cmp -s "$nkeys/$name/pubkey-old" "$old/$name/pubkey" ||
+        die "$nkeys/$name/pubkey-old is not the key in $old; nothing was done. Which folder was named when this rotation was interrupted?"
     say "2/5 the servers let in both"
     cp "$old/$name/pubkey" "$nkeys/$name/pubkey-old"
     secret_set "$name" pubkey "$nkeys/$name/pubkey" pubkey-old "$old/$name/pubkey"

@@ -277,9 +277,11 @@ class Kept:
         self.secrets = {"nats-authx-user": {"pubkey": (nkeys / "nats-authx-user/pubkey").read_text()},
                         "auth-callout-keys": {"nkey-seed": (nkeys / "auth-callout-keys/nkey-seed").read_text()}}
         self.servers = {"spec": {"template": {"spec": {"containers": [{"env": [{"name": name} for name in pods]}, {}]}}}}
-        self.fails, self.known, self.rolled = lambda arguments: False, [], []
+        self.fails, self.known, self.rolled, self.absent = lambda arguments: False, [], [], ()
 
     def answer(self, arguments, stdin):
+        if arguments[3] in self.absent:
+            return "" if arguments[2] == "get" else ("", 1)
         if arguments[2] == "get":
             return asked(arguments[3:], self.servers, self.secrets)
         if self.fails(arguments):
@@ -324,6 +326,40 @@ def test_a_rotation_of_the_login_goes_on_wherever_it_ended(tmp_path, step):
     assert kept.secrets == {"nats-authx-user": {"pubkey": new}, "auth-callout-keys": {"nkey-seed": (nkeys / "nats-authx-user/seed").read_text()}}
     assert kept.known == [new] and not (nkeys / "nats-authx-user/pubkey-old").exists()
     assert kept.rolled[-3:] == ["statefulset/event-bus", "deployment/event-bus-auth-callout", "statefulset/event-bus"]
+
+
+def test_a_rotation_of_the_login_goes_on_with_its_own_folder_only(tmp_path):
+    """With that of the one before it the servers would forget the key that auth-callout has."""
+    subprocess.run([PROGRAM, "secrets", "generate", tmp_path / "s"], check=True, capture_output=True)
+    kept = Kept(tmp_path / "s")
+    kubectl = Played(tmp_path, "kubectl", kept.answer)
+    options = ["-n", "event-bus", "--secrets", tmp_path / "s", "--site", "csc"]
+    assert script("rotate.sh", *options, "nkey", KUBECTL=kubectl.path).returncode == 0
+    before, = (tmp_path / "s.rotated").iterdir()
+    before = before.rename(before.with_name("before"))  # two within a second would be one
+    kept.fails = lambda arguments: "deployment/event-bus-auth-callout" in arguments
+    assert script("rotate.sh", *options, "nkey", KUBECTL=kubectl.path).returncode == 1
+    kept.fails, secrets = lambda arguments: False, {name: dict(of) for name, of in kept.secrets.items()}
+    done = script("rotate.sh", *options, "--continue", before, "nkey", KUBECTL=kubectl.path)
+    assert done.returncode == 1 and f"pubkey-old is not the key in {before}; nothing was done" in done.stderr
+    assert kept.secrets == secrets
+    own, = set((tmp_path / "s.rotated").iterdir()) - {before}
+    done = script("rotate.sh", *options, "--continue", own, "nkey", KUBECTL=kubectl.path)
+    assert done.returncode == 0, done.stderr
+    kubectl.close()
+
+
+@pytest.mark.parametrize("key", ["issuer", "xkey", "nkey"])
+def test_a_rotation_without_auth_callout_is_not_begun(tmp_path, key):
+    """Its steps would be passed over, and the servers forget the key that it still has, wherever it runs."""
+    subprocess.run([PROGRAM, "secrets", "generate", tmp_path / "s"], check=True, capture_output=True)
+    kept = Kept(tmp_path / "s")
+    kept.absent = ("deployment/event-bus-auth-callout",)
+    kubectl = Played(tmp_path, "kubectl", kept.answer)
+    done = script("rotate.sh", "-n", "event-bus", "--secrets", tmp_path / "s", "--site", "csc", key, KUBECTL=kubectl.path)
+    kubectl.close()
+    assert done.returncode == 1 and "no deployment/event-bus-auth-callout in event-bus; nothing was done" in done.stderr
+    assert not (tmp_path / "s.rotated").exists() and all(arguments[2] == "get" for arguments, _ in kubectl.calls)
 
 
 @pytest.mark.parametrize("how, said", [("servers that know one login", "Upgrade the release"), ("another tree", "another public key than")])

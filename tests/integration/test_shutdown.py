@@ -1,17 +1,20 @@
 """The service ends within its 5 seconds: while probes and scrapes go on, with what it holds still whole until nobody asks any more, and
 whatever its threads wait for."""
 import contextlib
-import json
-import re
 import signal
 import socket
 import subprocess
 import threading
-import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import yaml
 
 from harness.bus import AUTH_CALLOUT, SLOW
+from harness.logs import Log
+from harness.natsio import run
+from harness.proxy import Proxy
+from harness.suspend import suspended
 from harness.wait import until
 
 SERVERS = 5
@@ -68,32 +71,123 @@ def connected(servers):
     return None
 
 
+@contextlib.contextmanager
+def started(site, change):
+    """The site's second process, by hand, with another configuration; and its log."""
+    site.bus("stop", "csc/auth-callout-2")
+    conf, path = site.dir / "conf/auth-callout-2.yaml", site.dir / "log/auth-callout-2.log"
+    good = conf.read_text()
+    doc = yaml.safe_load(good)
+    change(doc)
+    conf.write_text(yaml.safe_dump(doc))
+    with path.open("ab") as log:
+        process = subprocess.Popen([*AUTH_CALLOUT.split(), "--config", str(conf)], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    try:
+        yield process, Log(path)
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+        conf.write_text(good)
+
+
+def ends(process, log):
+    """Within the 5 seconds, and whole."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+    assert process.wait(5 * SLOW) == 0
+    assert log.since()[-1]["msg"] == "stopped"
+
+
 @pytest.mark.parametrize("moment", ["at the start", "behind a lost server"])
 def test_silent_servers(new_site, moment):
     site = new_site(callouts=2)
-    site.bus("stop", "csc/auth-callout-2")
-    conf = site.dir / "conf/auth-callout-2.yaml"
-    good = conf.read_text()
-    with silent_servers(site.address) as servers, (site.dir / "log/auth-callout-2.log").open("ab") as log:
+    with silent_servers(site.address) as servers:
         urls = url_of(servers) if moment == "at the start" else f"{site.url()},{url_of(servers)}"
-        text, n = re.subn(r"(?m)^(\s+url: )\S*nats://\S+$", lambda m: m[1] + json.dumps(urls), good)
-        assert n == 1, good
-        conf.write_text(text)
-        process = subprocess.Popen([*AUTH_CALLOUT.split(), "--config", str(conf)], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        try:
+        with started(site, lambda doc: doc["nats"].update(url=urls)) as (process, log):
             if moment != "at the start":
                 until(lambda: ready(site), "it to be ready")
                 site.bus("stop", "csc/nats-main")
             held = until(lambda: connected(servers), "it to ask a silent server")
-            began = time.monotonic()
-            process.send_signal(signal.SIGTERM)
-            assert process.wait(5 * SLOW) == 0
-            print(f"{moment}: {time.monotonic() - began:.1f} s")
+            ends(process, log)
             held[0].close()
-        finally:
-            if process.poll() is None:
-                process.kill()
-                process.wait()
-            conf.write_text(good)
-    lines = [line for line in (site.dir / "log/auth-callout-2.log").read_text().splitlines() if line.startswith("{")]
-    assert json.loads(lines[-1])["msg"] == "stopped"
+
+
+LOGINS = 40
+
+
+def sent(site):
+    """Messages that the server sent, or wants to send, over the service's links."""
+    return sum(c["out_msgs"] for c in site.connections() if c.get("name") == "auth-callout")
+
+
+def login(site, token):
+    with contextlib.suppress(OSError), site.wire() as wire:
+        wire.connect(user="oauthtoken", **{"pass": token})
+
+
+@pytest.mark.timeout(180)
+def test_answers_that_no_server_takes(new_site):
+    """Many requests lie there when the server goes, and those that are left take connections and say nothing: the stop does not try each."""
+    site = new_site(callouts=2, callout_timeout=60)
+    site.bus("stop", "csc/auth-callout")
+    with silent_servers(site.address) as servers, ThreadPoolExecutor(LOGINS) as pool, \
+            started(site, lambda doc: doc["nats"].update(url=f"{site.url()},{url_of(servers)}")) as (process, log):
+        until(lambda: ready(site), "it to be ready")
+        asked, before, token = site.metrics("METRICS_2")["auth_requests_total"], sent(site), site.idp.token()
+        with suspended(process.pid):
+            for _ in range(LOGINS):
+                pool.submit(login, site, token)
+            until(lambda: sent(site) >= before + LOGINS, "the server to ask about all of them")
+            site.bus("stop", "csc/nats-main")
+        until(lambda: site.metrics("METRICS_2")["auth_requests_total"] >= asked + LOGINS, "the service to have them")
+        ends(process, log)
+
+
+class FirstOnly(Proxy):
+    """The first connection passes; further ones are taken and hang, until let_go()."""
+
+    def __init__(self, *ends):
+        super().__init__(*ends)
+        self.held, self.over = [], False
+
+    async def _serve(self, reader, writer):
+        if self.over:
+            writer.transport.abort()
+        elif self.passed:
+            self.held.append(writer)
+        else:
+            await super()._serve(reader, writer)
+
+    async def _abort(self):
+        self.over = True
+        for writer in self.held:
+            writer.transport.abort()
+
+    def let_go(self):
+        run(self._abort())
+
+
+def test_ready_by_the_first_link(new_site):
+    """While the others wait for a server that says nothing, one after the other. And the stop makes no error of what it calls off."""
+    def change(doc):
+        del doc["mqtt"]  # no connections but the links
+        doc["observability"]["metrics"]["server-refusals"] = False
+        doc["limits"] = {**doc.get("limits", {}), "connections": 4}
+        doc["nats"]["url"] = proxy.url
+
+    def subscriptions():
+        return sum(c["subscriptions"] for c in site.connections() if c.get("name") == "auth-callout")
+
+    site = new_site(callouts=2)
+    site.bus("stop", "csc/auth-callout")
+    with FirstOnly((site.address, site.ports["SPARE_1"]), (site.address, site.ports["NATS"])) as proxy, started(site, change) as (process, log):
+        until(lambda: ready(site), "it to be ready")
+        assert len(proxy.held) <= 1, "it had waited for another"
+        until(lambda: proxy.held, "the second to hang")
+        before = subscriptions()
+        process.send_signal(signal.SIGTERM)
+        until(lambda: subscriptions() < before, "the first to leave the queue group")
+        proxy.let_go()
+        ends(process, log)
+        assert not [line for line in log.since() if line["level"] == "error"]
