@@ -180,7 +180,8 @@ static int run(struct flags *flags) {
     eb_log_stop();
     if (rc != EB_OK)
         print_findings(&f);
-    if (!ended || nats_CloseAndWait(1000) == NATS_TIMEOUT)
+    natsStatus library = ended ? nats_CloseAndWait(1000) : NATS_ILLEGAL_STATE;
+    if (library != NATS_OK && library != NATS_NOT_INITIALIZED)
         _exit(rc == EB_OK ? 0 : 1); /* at an exit libraries free what those threads use */
     curl_global_cleanup();
     return rc == EB_OK ? 0 : 1;
