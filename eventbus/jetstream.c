@@ -2,6 +2,7 @@
 
 #include <sodium.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "base/json.h"
 #include "base/num.h"
@@ -134,8 +135,12 @@ void eb_js_free(struct eb_js *js) {
     free(js);
 }
 
-void eb_js_library_end(void) {
-    (void)nats_CloseAndWait(LIBRARY_END_MS);
+void eb_js_library_end(int status) {
+    natsStatus s = nats_CloseAndWait(LIBRARY_END_MS);
+    if (s == NATS_OK || s == NATS_NOT_INITIALIZED)
+        return;
+    (void)fflush(NULL);
+    _exit(status);
 }
 
 static void note_trouble(struct eb_js *js, const char *text) {

@@ -28,8 +28,9 @@ struct eb_js;
 EB_MUSTCHECK enum eb_rc eb_js_new(const struct eb_js_options *opt, struct eb_js **ret, struct eb_err *reterr);
 void eb_js_free(struct eb_js *js);
 EB_DEFINE_CLEANUP(struct eb_js, eb_js_free);
-/* Ends the threads of nats.c, once no connection is left. */
-void eb_js_library_end(void);
+/* Ends the threads of nats.c, once no connection is left. Where one waits for a server that is silent, the
+ * process ends here with this status: at an exit the library would free what that thread uses. */
+void eb_js_library_end(int status);
 
 /*
  * True where it is connected. Else starts or goes on connecting in the background, for ever: call it again.

@@ -202,6 +202,6 @@ int eb_streams_run(const struct eb_command *c, const struct eb_args *args, eb_st
     if (status == EB_EXIT_OK)
         status = work(c, args, &plan, js);
     eb_js_free(js);
-    eb_js_library_end();
+    eb_js_library_end(status);
     return status;
 }
