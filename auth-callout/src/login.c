@@ -225,7 +225,10 @@ const char *eb_login_error(natsStatus s) {
     const char *words = nats_GetLastError(&last);
     if (!words || !*words || last != s)
         return natsStatus_GetText(s);
-    /* its own words stand behind "(file.c:line): " */
+    /* A URL that is no good is quoted, and so may a password be. */
+    if (s == NATS_INVALID_ARG)
+        return natsStatus_GetText(s);
+    /* What it says itself stands behind "(file.c:line): ". */
     const char *own = words[0] == '(' ? strstr(words, "): ") : NULL;
     return own ? own + 3 : words;
 }

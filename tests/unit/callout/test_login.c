@@ -168,9 +168,25 @@ static void when_it_ends(void **state) {
     assert_int_equal(ends("nats_creds"), 0);
 }
 
+/* nats.c quotes the part of a URL that it cannot use, which may be a password. */
+static void passwords_are_not_in_its_errors(void **state) {
+    (void)state;
+    static const char *const urls[] = {"nats://user:hidden", "nats://user:word@127.0.0.1:hidden",
+                                       "nats://hidden:word"};
+    for (size_t i = 0; i < EB_COUNT_OF(urls); i++) {
+        natsConnection *nc = NULL;
+        natsStatus s = natsConnection_ConnectTo(&nc, urls[i]);
+        assert_int_not_equal(s, NATS_OK);
+        if (strstr(eb_login_error(s), "hidden") || strstr(eb_login_error(s), "word"))
+            fail_msg("%s: %s", urls[i], eb_login_error(s));
+        assert_true(eb_login_error(s)[0]);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(kinds), cmocka_unit_test(when_it_ends),
                                        cmocka_unit_test(seeds_and_tokens_by_environment),
-                                       cmocka_unit_test(passwords_are_not_described)};
+                                       cmocka_unit_test(passwords_are_not_described),
+                                       cmocka_unit_test(passwords_are_not_in_its_errors)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
