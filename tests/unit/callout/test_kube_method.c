@@ -34,12 +34,24 @@ static void add_account(const char *name, const char *annotations) {
     MINT_MUST(eb_kube_table_put(kube->table, a, &change, NULL) == EB_OK);
 }
 
+static bool has_all_keys(void *ctx) {
+    struct eb_sources *sources = ctx;
+    for (size_t i = 0; i < sources->n; i++) {
+        struct eb_jwks *set = eb_keysource_get(sources->v[i].keys);
+        eb_jwks_unref(set);
+        if (!set)
+            return false;
+    }
+    return true;
+}
+
 static void open_world(const char *review) {
     char path[200];
     (void)snprintf(path, sizeof path, "--kubernetes.jwks-path=%s/" FX_JWKS, dir.path);
     fx_world_open(&world, &dir,
                   (const char *const[]){API, path, "--kubernetes.issuer=" ISS, "--kubernetes.account=CSC",
                                         "--kubernetes.allowed-accounts=LaunchLayer", review, NULL});
+    MINT_MUST(fx_wait(has_all_keys, eb_live_sources(world.live), 5000));
     add_account("chiller", "\"nats.io/allowed-pub-subjects\":\"alarms.>\"");
     add_account("a.b", "");
     add_account("launch", "\"nats.io/account\":\"LaunchLayer\"");
