@@ -2,6 +2,7 @@
 
 #include <sodium.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "nkey/base32.h"
 #include "nkey/crc16.h"
@@ -168,6 +169,58 @@ enum eb_rc eb_nkey_sign(const struct eb_nkey *k, struct eb_str msg, uint8_t ret_
     int failed =
         crypto_sign_detached(ret_sig, NULL, (const unsigned char *)(msg.p ? msg.p : ""), msg.n, secret);
     return failed ? EB_E_INTERNAL : EB_OK;
+}
+
+/* What a signature is made from, wiped together. */
+struct randomized {
+    unsigned char expanded[crypto_hash_sha512_BYTES]; /* the scalar's bytes, and the prefix */
+    unsigned char wide[crypto_core_ed25519_NONREDUCEDSCALARBYTES];
+    unsigned char noise[64];
+    unsigned char a[crypto_core_ed25519_SCALARBYTES], r[crypto_core_ed25519_SCALARBYTES];
+    crypto_hash_sha512_state hash;
+};
+
+/* RFC 8032 5.1.6, but with noise in front of what r is hashed from: whoever knows the noise (a poor source of
+ * randomness) is where he was with the RFC's own r. */
+static enum eb_rc sign_randomized(struct randomized *w, const unsigned char secret[64], struct eb_str msg,
+                                  uint8_t sig[EB_NKEY_SIG_LEN]) {
+    const unsigned char *text = (const unsigned char *)(msg.p ? msg.p : "");
+    (void)crypto_hash_sha512(w->expanded, secret, crypto_sign_SEEDBYTES);
+    memcpy(w->wide, w->expanded, crypto_core_ed25519_SCALARBYTES); /* the rest is 0 */
+    w->wide[0] &= 248;
+    w->wide[31] = (unsigned char)((w->wide[31] & 63) | 64);
+    crypto_core_ed25519_scalar_reduce(w->a, w->wide);
+
+    randombytes_buf(w->noise, sizeof w->noise);
+    (void)crypto_hash_sha512_init(&w->hash);
+    (void)crypto_hash_sha512_update(&w->hash, w->noise, sizeof w->noise);
+    (void)crypto_hash_sha512_update(&w->hash, w->expanded + 32, 32);
+    (void)crypto_hash_sha512_update(&w->hash, text, msg.n);
+    (void)crypto_hash_sha512_final(&w->hash, w->wide);
+    crypto_core_ed25519_scalar_reduce(w->r, w->wide);
+    if (crypto_scalarmult_ed25519_base_noclamp(sig, w->r) != 0)
+        return EB_E_INTERNAL;
+
+    unsigned char *s = sig + crypto_core_ed25519_BYTES;
+    (void)crypto_hash_sha512_init(&w->hash);
+    (void)crypto_hash_sha512_update(&w->hash, sig, crypto_core_ed25519_BYTES);
+    (void)crypto_hash_sha512_update(&w->hash, secret + crypto_sign_SEEDBYTES, crypto_sign_PUBLICKEYBYTES);
+    (void)crypto_hash_sha512_update(&w->hash, text, msg.n);
+    (void)crypto_hash_sha512_final(&w->hash, w->wide);
+    crypto_core_ed25519_scalar_reduce(s, w->wide);
+    crypto_core_ed25519_scalar_mul(s, s, w->a);
+    crypto_core_ed25519_scalar_add(s, s, w->r);
+    return EB_OK;
+}
+
+enum eb_rc eb_nkey_sign_randomized(const struct eb_nkey *k, struct eb_str msg,
+                                   uint8_t ret_sig[EB_NKEY_SIG_LEN]) {
+    if (k->kind == EB_NKEY_CURVE)
+        return EB_E_INVALID;
+    struct randomized w = {0};
+    enum eb_rc rc = sign_randomized(&w, (const unsigned char *)eb_secret_get(k->secret).p, msg, ret_sig);
+    sodium_memzero(&w, sizeof w);
+    return rc;
 }
 
 enum eb_rc eb_nkey_verify(const uint8_t public_key[EB_NKEY_RAW_LEN], struct eb_str msg,

@@ -76,6 +76,9 @@ struct eb_secret *eb_nkey_seed(const struct eb_nkey *k);
 /* Plain Ed25519 over msg. EB_E_INVALID for a curve key. */
 EB_MUSTCHECK enum eb_rc eb_nkey_sign(const struct eb_nkey *k, struct eb_str msg,
                                      uint8_t ret_sig[EB_NKEY_SIG_LEN]);
+/* The same, another signature each time (hedged: RFC 8032's r with noise in it); it verifies as any. */
+EB_MUSTCHECK enum eb_rc eb_nkey_sign_randomized(const struct eb_nkey *k, struct eb_str msg,
+                                                uint8_t ret_sig[EB_NKEY_SIG_LEN]);
 /*
  * EB_OK or EB_E_BAD_SIGNATURE. Strict: scalars and points in their one canonical form, no key and no R of
  * small order (RFC 8032 s5.1.7 leaves the last open). Wycheproof's verdicts are met without exception.

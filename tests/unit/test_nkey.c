@@ -284,6 +284,35 @@ static void signatures(void **state) {
     assert_int_equal(eb_nkey_sign(curve, msg, sig), EB_E_INVALID);
 }
 
+static void randomized_signatures(void **state) {
+    (void)state;
+    static const char *const seeds[] = {USER_R0_SEED, USER_R1_SEED, ACCOUNT_R0_SEED, SERVER_R1_SEED};
+    for (size_t i = 0; i < EB_COUNT_OF(seeds); i++) {
+        EB_CLEANUP(eb_nkey_freep) struct eb_nkey *k = fixture_key(seeds[i]);
+        char text[300];
+        memset(text, 'x', sizeof text);
+        for (size_t n = 0; n <= sizeof text; n += 25) {
+            const struct eb_str msg = n ? eb_str_n(text, n) : EB_STR_NONE;
+            uint8_t sig[3][EB_NKEY_SIG_LEN];
+            assert_int_equal(eb_nkey_sign(k, msg, sig[0]), EB_OK);
+            for (int j = 1; j < 3; j++) {
+                assert_int_equal(eb_nkey_sign_randomized(k, msg, sig[j]), EB_OK);
+                assert_int_equal(eb_nkey_verify(eb_nkey_public_raw(k), msg, sig[j]), EB_OK);
+                assert_int_equal(eb_nkey_verify(eb_nkey_public_raw(k), EB_STR("another"), sig[j]),
+                                 EB_E_BAD_SIGNATURE);
+                /* R and S are both others: the same R with two texts would give the key away */
+                for (int other = 0; other < j; other++) {
+                    assert_memory_not_equal(sig[j], sig[other], 32);
+                    assert_memory_not_equal(sig[j] + 32, sig[other] + 32, 32);
+                }
+            }
+        }
+    }
+    EB_CLEANUP(eb_nkey_freep) struct eb_nkey *curve = fixture_key(CURVE_R0_SEED);
+    uint8_t sig[EB_NKEY_SIG_LEN];
+    assert_int_equal(eb_nkey_sign_randomized(curve, EB_STR("x"), sig), EB_E_INVALID);
+}
+
 static void generated_keys(void **state) {
     (void)state;
     for (int kind = EB_NKEY_ACCOUNT; kind <= EB_NKEY_CURVE; kind++) {
@@ -407,7 +436,8 @@ int main(void) {
         cmocka_unit_test(prefixes_of_no_kind), cmocka_unit_test(seed_spare_bits),
         cmocka_unit_test(public_refuses),      cmocka_unit_test(seed_refuses),
         cmocka_unit_test(signatures),          cmocka_unit_test(generated_keys),
-        cmocka_unit_test(seed_files),          cmocka_unit_test(wycheproof),
+        cmocka_unit_test(seed_files),          cmocka_unit_test(randomized_signatures),
+        cmocka_unit_test(wycheproof),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
