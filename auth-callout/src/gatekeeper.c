@@ -20,7 +20,8 @@ enum {
     SLICE_MS = 50,    /* between two looks whether it is disturbed */
     CONNECT_TIMEOUT_MS = 1000,
     RECONNECT_MS = 50,
-    REBUILD_MS = 1000, /* between two tries to connect, so that a server that refuses us is not hammered */
+    REBUILD_MS =
+        1000, /* from one try to connect to the next, so that a server that refuses us is not hammered */
     PING_MS = 15000,
     END_MS = 500, /* nats.c cannot be called away from a connect */
     TROUBLE_MAX = 400,
@@ -40,7 +41,8 @@ struct eb_gatekeeper {
     struct eb_login *login;
     char inbox[48];
     uint64_t round;
-    int64_t tried_ns; /* to connect, 0 = never */
+    int64_t down_ns; /* since when the connection is seen to be down, 0 = it is not */
+    int64_t next_ns; /* not before that is it built anew */
     char trouble[TROUBLE_MAX];
 };
 
@@ -118,6 +120,8 @@ static natsStatus connect_and_listen(struct eb_gatekeeper *k, natsOptions *opts)
 static enum eb_rc build(struct eb_gatekeeper *k, struct eb_err *reterr) {
     const struct eb_config *c = k->opt.config;
     tear_down(k);
+    k->down_ns = 0;
+    k->next_ns = eb_mono_ns() + REBUILD_MS * MS_NS;
     enum eb_rc rc = eb_login_load(c, &k->login, reterr);
     if (rc != EB_OK)
         return rc;
@@ -130,23 +134,36 @@ static enum eb_rc build(struct eb_gatekeeper *k, struct eb_err *reterr) {
         s = connect_and_listen(k, opts);
     if (s == NATS_OK)
         return rc;
+    if (s == NATS_NO_SERVER) /* none listens: the next look may find one */
+        k->next_ns = 0;
     return EB_FAIL(reterr, EB_E_IO, "%s", eb_login_error(s));
+}
+
+/* Whether nats.c may still bring the connection back by itself. It does not say why it cannot (a server that
+ * takes no more connections, say), so it has a short time for that. */
+static bool may_come_back(struct eb_gatekeeper *k) {
+    if (!k->nc || natsConnection_IsClosed(k->nc))
+        return false;
+    if (!k->down_ns)
+        k->down_ns = eb_mono_ns();
+    return eb_mono_ns() - k->down_ns < REBUILD_MS * MS_NS;
 }
 
 /* A connection that can be asked over, or the reason why there is none. nats.c reconnects by itself, unless
  * the server refused its login twice. */
 static bool is_connected(struct eb_gatekeeper *k, struct eb_buf *why) {
     static const char none[] = "no link to NATS to ask for the streams over";
-    if (k->nc && !natsConnection_IsClosed(k->nc)) {
-        if (natsConnection_Status(k->nc) == NATS_CONN_STATUS_CONNECTED)
-            return true;
+    if (k->nc && natsConnection_Status(k->nc) == NATS_CONN_STATUS_CONNECTED) {
+        k->down_ns = 0;
+        return true;
+    }
+    if (may_come_back(k)) {
         eb_buf_z(why, none);
         return false;
     }
-    if (!k->tried_ns || eb_mono_ns() - k->tried_ns >= REBUILD_MS * MS_NS) {
+    if (eb_mono_ns() >= k->next_ns) {
         struct eb_err err = {0};
         enum eb_rc rc = build(k, &err);
-        k->tried_ns = eb_mono_ns();
         if (rc == EB_OK)
             return true;
         (void)snprintf(k->trouble, sizeof k->trouble, "%s: %s", none, eb_err_text(&err, rc));
