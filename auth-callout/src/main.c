@@ -12,6 +12,7 @@
 #include "live.h"
 #include "log.h"
 #include "login.h"
+#include "metrics.h"
 #include "options.h"
 #include "sandbox.h"
 #include "service.h"
@@ -137,6 +138,15 @@ static const char *config_path(const struct flags *flags) {
     return path && *path ? path : NULL;
 }
 
+static void tell_the_end(void) {
+    uint64_t unanswered = eb_counter_get(EB_C_DROPPED_STOP);
+    struct eb_log_line l;
+    eb_log_begin(&l, EB_LOG_INFO, "stopped");
+    if (unanswered)
+        eb_log_int(&l, "unanswered", (int64_t)unanswered);
+    eb_log_end(&l);
+}
+
 static int run(struct flags *flags) {
     sigset_t signals;
     (void)sigemptyset(&signals);
@@ -174,7 +184,7 @@ static int run(struct flags *flags) {
     if (rc == EB_OK) {
         serve(s, &signals);
         ended = eb_service_stop(s);
-        eb_log(EB_LOG_INFO, "stopped");
+        tell_the_end();
     } else if (err.rc != EB_OK) {
         eb_log(EB_LOG_ERROR, "cannot start: %s", err.text);
     }

@@ -147,6 +147,11 @@ void eb_park_stop(struct eb_park *p) {
     eb_park_release(p, NULL);
 }
 
+bool eb_park_is_stopped(struct eb_park *p) {
+    EB_LOCKED(&p->mutex);
+    return p->stopping;
+}
+
 void eb_park_free(struct eb_park *p) {
     if (!p)
         return;

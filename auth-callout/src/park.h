@@ -35,6 +35,8 @@ EB_MUSTCHECK bool eb_park_add_for(struct eb_park *p, void *job, const struct eb_
 void eb_park_release(struct eb_park *p, const struct eb_park_key *key);
 /* Takes no more jobs and hands all back; the thread ends. */
 void eb_park_stop(struct eb_park *p);
+/* True from the begin of eb_park_stop on. */
+bool eb_park_is_stopped(struct eb_park *p);
 void eb_park_free(struct eb_park *p);
 
 #endif

@@ -79,7 +79,12 @@ static bool try_park(const struct eb_workers_options *opt, struct eb_job *job, s
 }
 
 static void drop(struct eb_span *span, enum eb_counter kind, const char *reason) {
-    eb_callout_note_drop(kind);
+    if (kind == EB_C_DROPPED_STOP) {
+        eb_count(kind);
+        eb_count(EB_C_ERRORS);
+    } else {
+        eb_callout_note_drop(kind);
+    }
     if (span)
         span->reason = span->error = reason;
 }
@@ -104,7 +109,11 @@ static bool run_job(const struct eb_workers_options *opt, struct eb_job *job, st
     if (outcome == EB_PARK) {
         if (try_park(opt, job, &wait))
             return false;
-        drop(span, EB_C_DROPPED_FULL, EB_DROPPED_FULL); /* no room to wait: the client will try again */
+        /* Stopped, or no room to wait: the client will try again. */
+        if (eb_park_is_stopped(wait.source ? opt->park : opt->gate_park))
+            drop(span, EB_C_DROPPED_STOP, EB_DROPPED_STOP);
+        else
+            drop(span, EB_C_DROPPED_FULL, EB_DROPPED_FULL);
     }
     if (outcome == EB_ANSWER &&
         !opt->send(opt->ctx, job->link, natsMsg_GetReply(job->msg), eb_buf_get(reply))) {

@@ -17,6 +17,7 @@ const char *eb_verdict_name(enum eb_verdict v);
 #define EB_DROPPED_LATE "late"
 #define EB_DROPPED_FULL "queue_full"
 #define EB_DROPPED_MQTT "mqtt_closed"
+#define EB_DROPPED_STOP "stopping"
 
 /* The first bytes of a text; n 0 for none. */
 struct eb_span_text {

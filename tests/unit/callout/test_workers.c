@@ -206,9 +206,29 @@ static void the_gate_closes(void **state) {
     find(EB_SPEC_RIGHT);
 }
 
+/* The last: nothing waits any more after it. Who waits then is no sign of overload. */
+static void the_service_ends(void **state) {
+    (void)state;
+    int64_t full = fx_metric("auth_dropped_queue_full_total"),
+            ended = fx_metric("auth_dropped_stopping_total"), errors = fx_metric("auth_errors_total"),
+            waits = fx_metric("auth_parked_total") + GATE_ROOM;
+    find(EB_SPEC_RIGHT);
+    eb_gate_lost(world.callout.gate);
+    for (int i = 0; i < GATE_ROOM; i++)
+        submit(&mqtt, "_INBOX.mqtt", 0);
+    assert_true(fx_wait(parked, &waits, 5000));
+    assert_false(eb_park_is_stopped(gate_park));
+    eb_park_stop(gate_park);
+    assert_true(eb_park_is_stopped(gate_park));
+    assert_true(fx_wait(none_held, NULL, 5000));
+    assert_int_equal(fx_metric("auth_dropped_stopping_total"), ended + GATE_ROOM);
+    assert_int_equal(fx_metric("auth_errors_total"), errors + GATE_ROOM);
+    assert_int_equal(fx_metric("auth_dropped_queue_full_total"), full);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(answers), cmocka_unit_test(parked_as_the_fetch_ends),
                                        cmocka_unit_test(parked_as_the_gate_opens),
-                                       cmocka_unit_test(the_gate_closes)};
+                                       cmocka_unit_test(the_gate_closes), cmocka_unit_test(the_service_ends)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
