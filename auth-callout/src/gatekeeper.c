@@ -23,7 +23,6 @@ enum {
     REBUILD_MS =
         1000, /* from one try to connect to the next, so that a server that refuses us is not hammered */
     PING_MS = 15000,
-    END_MS = 500, /* nats.c cannot be called away from a connect */
     TROUBLE_MAX = 400,
 };
 
@@ -377,16 +376,15 @@ void eb_gatekeeper_leave(struct eb_gatekeeper *k) {
     (void)pthread_cond_signal(&k->wake);
 }
 
-bool eb_gatekeeper_stop(struct eb_gatekeeper *k) {
+bool eb_gatekeeper_stop(struct eb_gatekeeper *k, int64_t until_ns) {
     if (!k || !k->started)
         return true;
     eb_gatekeeper_leave(k);
     bool ended;
     {
         EB_LOCKED(&k->mutex);
-        int64_t until = eb_mono_ns() + END_MS * MS_NS;
-        while (!k->ended && eb_mono_ns() < until)
-            eb_cond_wait_until(&k->wake, &k->mutex, until);
+        while (!k->ended && eb_mono_ns() < until_ns)
+            eb_cond_wait_until(&k->wake, &k->mutex, until_ns);
         ended = k->ended;
     }
     (void)(ended ? pthread_join(k->thread, NULL) : pthread_detach(k->thread));

@@ -26,9 +26,9 @@ EB_MUSTCHECK enum eb_rc eb_gatekeeper_start(const struct eb_gatekeeper_options *
 void eb_gatekeeper_poke(struct eb_gatekeeper *k);
 /* Says that the end is near: what waits for an answer stops waiting. */
 void eb_gatekeeper_leave(struct eb_gatekeeper *k);
-/* Ends the thread and its connection. False where it waits for a silent server, which can take long: only the
- * end of the process ends it then. */
-EB_MUSTCHECK bool eb_gatekeeper_stop(struct eb_gatekeeper *k);
+/* Waits for the end of the thread and its connection, until then at the latest (eb_mono_ns). False where it
+ * waits for a silent server, and nats.c cannot be called away: only the end of the process ends it then. */
+EB_MUSTCHECK bool eb_gatekeeper_stop(struct eb_gatekeeper *k, int64_t until_ns);
 /* Only when nats.c has ended, which may still tell of the connection on a thread of its own. */
 void eb_gatekeeper_free(struct eb_gatekeeper *k);
 

@@ -20,7 +20,6 @@ enum {
     CONFIRM_TIMEOUT_MS = 1000,
     RECONNECT_MS = 100,
     PING_MS = 15000,
-    END_MS = 200,   /* nats.c cannot be called away from a connect */
     PENDING = 8192, /* refusals that nats.c may hold for us */
     PENDING_BYTES = 16 << 20,
 };
@@ -196,16 +195,15 @@ void eb_refusals_leave(struct eb_refusals *r) {
     (void)pthread_cond_signal(&r->wake);
 }
 
-bool eb_refusals_stop(struct eb_refusals *r) {
+bool eb_refusals_stop(struct eb_refusals *r, int64_t until_ns) {
     if (!r || !r->started)
         return true;
     eb_refusals_leave(r);
     bool ended;
     {
         EB_LOCKED(&r->mutex);
-        int64_t until = eb_mono_ns() + END_MS * MS_NS;
-        while (!r->ended && eb_mono_ns() < until)
-            eb_cond_wait_until(&r->wake, &r->mutex, until);
+        while (!r->ended && eb_mono_ns() < until_ns)
+            eb_cond_wait_until(&r->wake, &r->mutex, until_ns);
         ended = r->ended;
     }
     (void)(ended ? pthread_join(r->thread, NULL) : pthread_detach(r->thread));

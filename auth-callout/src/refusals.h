@@ -16,9 +16,9 @@ EB_MUSTCHECK enum eb_rc eb_refusals_start(const struct eb_config *config, struct
                                           struct eb_err *reterr);
 /* Says that the end is near. */
 void eb_refusals_leave(struct eb_refusals *r);
-/* Ends the thread and its connection. False where it waits for a silent server, which can take long: only the
- * end of the process ends it then. */
-EB_MUSTCHECK bool eb_refusals_stop(struct eb_refusals *r);
+/* Waits for the end of the thread and its connection, until then at the latest (eb_mono_ns). False where it
+ * waits for a silent server, and nats.c cannot be called away: only the end of the process ends it then. */
+EB_MUSTCHECK bool eb_refusals_stop(struct eb_refusals *r, int64_t until_ns);
 /* Only when nats.c has ended, which may still tell of the connection on a thread of its own. */
 void eb_refusals_free(struct eb_refusals *r);
 

@@ -18,8 +18,13 @@
 #include "workers.h"
 
 enum {
+    /* Of the stop, which has 5 s in all; from its begin: */
     LEAVE_MS = 2000,
-    LIBRARY_END_MS = 1000, /* for the threads of nats.c */
+    ASKERS_END_MS = 500,
+    WORKERS_END_MS = 3200, /* then the links take up to a second */
+    /* from then: */
+    SOON_MS = 100,
+    LIBRARY_END_MS = 500, /* for the threads of nats.c */
     GATE_ROOM =
         2048, /* MQTT logins that may wait for the gate to be sure; of their own, so that no other waits */
 };
@@ -307,23 +312,30 @@ static bool end_library(void) {
     return s == NATS_OK || s == NATS_NOT_INITIALIZED;
 }
 
+/* A time after the begin; where it has passed, soon: what had all that time may be about to end. */
+static int64_t no_later(int64_t began_ns, int64_t ms) {
+    int64_t until = began_ns + ms * INT64_C(1000000), soon = eb_mono_ns() + SOON_MS * INT64_C(1000000);
+    return until > soon ? until : soon;
+}
+
 bool eb_service_stop(struct eb_service *s) {
     if (!s)
         return true;
+    const int64_t began = eb_mono_ns();
     eb_reloader_stop(s->reloader);
     eb_gatekeeper_leave(s->gatekeeper);
     eb_refusals_leave(s->refusals);
     if (s->links)
         eb_links_leave(s->links, LEAVE_MS);
-    bool ended = eb_gatekeeper_stop(s->gatekeeper);
-    ended = eb_refusals_stop(s->refusals) && ended;
+    bool ended = eb_gatekeeper_stop(s->gatekeeper, no_later(began, ASKERS_END_MS));
+    ended = eb_refusals_stop(s->refusals, no_later(began, ASKERS_END_MS)) && ended;
     if (s->park)
         eb_park_stop(s->park);
     if (s->gate_park)
         eb_park_stop(s->gate_park);
     if (s->queue)
         eb_queue_close(s->queue);
-    eb_workers_join(s->workers);
+    ended = eb_workers_join(s->workers, no_later(began, WORKERS_END_MS)) && ended;
     eb_tracer_leave(s->callout.tracer); /* what it sends meanwhile takes up to a second */
     /* /readyz and /metrics look at the keys, the links and the queue: nobody may ask any more when these go.
      */

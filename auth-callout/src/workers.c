@@ -14,6 +14,7 @@ enum { SPENT_MAX = 32 };
 #define SCRATCH_KEPT ((size_t)64 << 10)
 
 struct worker {
+    struct eb_workers *all;
     const struct eb_workers_options *opt;
     pthread_t thread;
     _Atomic int64_t busy_since;      /* 0 = idle */
@@ -23,6 +24,9 @@ struct worker {
 
 struct eb_workers {
     struct eb_workers_options opt;
+    pthread_mutex_t mutex; /* the next two */
+    pthread_cond_t wake;
+    size_t ended;
     size_t n;
     struct worker workers[];
 };
@@ -160,6 +164,9 @@ static void *worker_main(void *arg) {
     }
     end_spent(w);
     nats_ReleaseThreadMemory();
+    EB_LOCKED(&w->all->mutex);
+    w->all->ended++;
+    (void)pthread_cond_signal(&w->all->wake);
     return NULL;
 }
 
@@ -170,14 +177,17 @@ enum eb_rc eb_workers_start(const struct eb_workers_options *opt, struct eb_work
     if (!all)
         return EB_FAIL(reterr, EB_E_NOMEM, "out of memory");
     all->opt = *opt;
+    (void)pthread_mutex_init(&all->mutex, NULL);
+    eb_cond_init(&all->wake);
     for (size_t i = 0; i < n; i++) {
+        all->workers[i].all = all;
         all->workers[i].opt = &all->opt;
         if (pthread_create(&all->workers[i].thread, NULL, worker_main, &all->workers[i]) != 0)
             break;
         all->n++;
     }
     if (all->n == 0) {
-        free(all);
+        eb_workers_free(all);
         return EB_FAIL(reterr, EB_E_INTERNAL, "no thread for the workers");
     }
     *ret = all;
@@ -198,11 +208,25 @@ bool eb_workers_live(struct eb_workers *w) {
     return true;
 }
 
-void eb_workers_join(struct eb_workers *w) {
-    for (size_t i = 0; w && i < w->n; i++)
-        (void)pthread_join(w->workers[i].thread, NULL);
+bool eb_workers_join(struct eb_workers *w, int64_t until_ns) {
+    if (!w)
+        return true;
+    bool ended;
+    {
+        EB_LOCKED(&w->mutex);
+        while (w->ended < w->n && eb_mono_ns() < until_ns)
+            eb_cond_wait_until(&w->wake, &w->mutex, until_ns);
+        ended = w->ended == w->n;
+    }
+    for (size_t i = 0; i < w->n; i++)
+        (void)(ended ? pthread_join(w->workers[i].thread, NULL) : pthread_detach(w->workers[i].thread));
+    return ended;
 }
 
 void eb_workers_free(struct eb_workers *w) {
+    if (!w)
+        return;
+    (void)pthread_cond_destroy(&w->wake);
+    (void)pthread_mutex_destroy(&w->mutex);
     free(w);
 }

@@ -30,9 +30,13 @@ size_t eb_workers_count(const struct eb_workers *w);
 bool eb_workers_live(struct eb_workers *w);
 /* Hands a job on; the queue's oldest is dropped where it is full. */
 void eb_workers_submit(struct eb_workers *w, struct eb_job *job);
-/* Waits for the end of the threads, which comes when the queue is closed and empty. */
-void eb_workers_join(struct eb_workers *w);
-/* After the join; nobody may use w any more. */
+/*
+ * Waits for the end of the threads, which comes when the queue is closed and empty; until then at the latest
+ * (eb_mono_ns): nats.c may hold one that sends an answer. False where one goes on, by itself then: whatever
+ * it uses must stay.
+ */
+EB_MUSTCHECK bool eb_workers_join(struct eb_workers *w, int64_t until_ns);
+/* After a join that was true; nobody may use w any more. */
 void eb_workers_free(struct eb_workers *w);
 
 #endif

@@ -64,10 +64,10 @@ static int tear_down(void **state) {
     eb_park_stop(park);
     eb_park_stop(gate_park);
     eb_queue_close(queue);
-    eb_workers_join(workers);
+    assert_true(eb_workers_join(workers, INT64_MAX));
     eb_workers_free(workers);
     eb_workers_free(NULL);
-    eb_workers_join(NULL);
+    assert_true(eb_workers_join(NULL, 0));
     eb_park_free(park);
     eb_park_free(gate_park);
     eb_gate_free(world.callout.gate);
@@ -206,6 +206,54 @@ static void the_gate_closes(void **state) {
     find(EB_SPEC_RIGHT);
 }
 
+static _Atomic int held, freed;
+
+/* As nats.c does it while it connects. */
+static bool hold(void *ctx, size_t link, const char *subject, struct eb_str bytes) {
+    (void)ctx;
+    (void)link;
+    (void)subject;
+    (void)bytes;
+    atomic_store(&held, 1);
+    while (!atomic_load(&freed))
+        (void)poll(NULL, 0, 1);
+    return false;
+}
+
+static bool is_held(void *ctx) {
+    (void)ctx;
+    return atomic_load(&held);
+}
+
+/* One of two is held: the stop goes on without it when its time is over, and leaves all that it uses. */
+static void one_does_not_end(void **state) {
+    (void)state;
+    static struct eb_workers *pool; /* not freed: see eb_workers_join */
+    static struct eb_queue *own;
+    own = eb_queue_new(64);
+    assert_non_null(own);
+    struct eb_workers_options opt = {.n = 2,
+                                     .callout = &world.callout,
+                                     .jobs = &jobs,
+                                     .queue = own,
+                                     .park = park,
+                                     .gate_park = gate_park,
+                                     .send = hold};
+    assert_int_equal(eb_workers_start(&opt, &pool, NULL), EB_OK);
+    struct eb_workers *usual = workers;
+    workers = pool;
+    submit(&(struct fx_request){.host = "127.0.0.1"}, "_INBOX.held", 0);
+    workers = usual;
+    assert_true(fx_wait(is_held, NULL, 5000));
+    eb_queue_close(own);
+    int64_t before = eb_mono_ns();
+    assert_false(eb_workers_join(pool, before + 50 * INT64_C(1000000)));
+    assert_true(eb_mono_ns() - before >= 50 * INT64_C(1000000));
+    assert_false(none_held(NULL));
+    atomic_store(&freed, 1);
+    assert_true(fx_wait(none_held, NULL, 5000));
+}
+
 /* The last: nothing waits any more after it. Who waits then is no sign of overload. */
 static void the_service_ends(void **state) {
     (void)state;
@@ -227,8 +275,11 @@ static void the_service_ends(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(answers), cmocka_unit_test(parked_as_the_fetch_ends),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(answers),
+                                       cmocka_unit_test(parked_as_the_fetch_ends),
                                        cmocka_unit_test(parked_as_the_gate_opens),
-                                       cmocka_unit_test(the_gate_closes), cmocka_unit_test(the_service_ends)};
+                                       cmocka_unit_test(the_gate_closes),
+                                       cmocka_unit_test(one_does_not_end),
+                                       cmocka_unit_test(the_service_ends)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
