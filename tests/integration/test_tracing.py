@@ -406,6 +406,7 @@ WRONG = {
     "a login in the URL": ([OTLP + f"endpoint=https://u:{API_KEY}@c:4318"], {}, "the URL holds a login"),
     "a query": ([OTLP + "endpoint=https://c:4318/?x=1"], {}, "nothing can be appended"),
     "grpc": ([URL], {OWN + "OTLP_PROTOCOL": "grpc"}, "a protocol that is not spoken here"),
+    "no protocol": ([URL, OTLP + "protocol="], {}, "a protocol that is not spoken here"),
     "no pair": ([URL], {OWN + "OTLP_HEADERS": f"x-api-key={API_KEY},{API_KEY}"}, "item 2: an item is not name=value"),
     "a line end in a header": ([URL], {OWN + "OTLP_HEADERS": f"x-api-key={API_KEY}%0d%0aX: y"}, "item 1: the value is empty, or holds what"),
     "our own header": ([URL], {OWN + "OTLP_HEADERS": "Content-Type=text/plain"}, "item 1: this header is written by the exporter"),

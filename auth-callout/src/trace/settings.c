@@ -162,7 +162,7 @@ void eb_trace_check(struct eb_config *config, struct eb_findings *f) {
         switch_off(config, false);
     if (!eb_trace_on(c))
         return;
-    if (strcmp(c->protocol, "http/protobuf") != 0)
+    if (!c->protocol || strcmp(c->protocol, "http/protobuf") != 0)
         wrong(&k, BLOCK "otlp.protocol", "a protocol that is not spoken here",
               "write http/protobuf, and the URL of the collector's port for it, 4318 as a rule");
     check_url(&k);
