@@ -25,6 +25,9 @@ struct eb_gate {
     uint64_t lost;         /* how often a link was */
     bool was_open;         /* and not closed since */
     struct eb_gate_round last;
+    enum eb_gate_state told; /* last, and why and when; 0 = never */
+    struct eb_buf told_why;
+    int64_t told_ns;
 };
 
 const char *eb_spec_verdict_name(enum eb_spec_verdict v) {
@@ -139,6 +142,7 @@ void eb_gate_free(struct eb_gate *g) {
     if (!g)
         return;
     eb_buf_done(&g->last.why);
+    eb_buf_done(&g->told_why);
     (void)pthread_mutex_destroy(&g->mutex);
     free(g);
 }
@@ -174,12 +178,26 @@ static enum eb_gate_state next_state(const struct eb_gate *g, const struct eb_ga
     return right || g->was_open ? EB_GATE_OPEN : EB_GATE_CLOSED;
 }
 
-bool eb_gate_take(struct eb_gate *g, uint64_t begun, const struct eb_gate_round *round, bool *ret_news) {
+/* Whether that is to be told, and notes that it is. */
+static bool is_news(struct eb_gate *g, enum eb_gate_state state, struct eb_str why, int64_t now_ns) {
+    if (g->told_ns && state == g->told &&
+        (eb_str_eq(why, eb_buf_get(&g->told_why)) ||
+         (state == EB_GATE_UNSURE && now_ns - g->told_ns < EB_GATE_TELL_NS)))
+        return false;
+    g->told = state;
+    g->told_ns = now_ns;
+    eb_buf_reset(&g->told_why);
+    eb_buf_str(&g->told_why, why);
+    return true;
+}
+
+bool eb_gate_take(struct eb_gate *g, uint64_t begun, const struct eb_gate_round *round, int64_t now_ns,
+                  bool *ret_news) {
     EB_LOCKED(&g->mutex);
     if (begun != g->lost)
         return false;
-    enum eb_gate_state was = (enum eb_gate_state)atomic_load(&g->state), next = next_state(g, round);
-    *ret_news = was != next || !eb_str_eq(eb_buf_get(&g->last.why), eb_buf_get(&round->why));
+    enum eb_gate_state next = next_state(g, round);
+    *ret_news = is_news(g, next, eb_buf_get(&round->why), now_ns);
     memcpy(g->last.verdict, round->verdict, sizeof g->last.verdict);
     eb_buf_reset(&g->last.why);
     eb_buf_str(&g->last.why, eb_buf_get(&round->why));

@@ -71,16 +71,19 @@ void eb_gate_free(struct eb_gate *g);
 
 /* One atomic read. NULL: no gate, EB_GATE_OPEN. */
 enum eb_gate_state eb_gate_state(const struct eb_gate *g);
+#define EB_GATE_TELL_NS (10 * INT64_C(1000000000))
 /* A link to NATS was lost: what was known may be of a server that is no more. */
 void eb_gate_lost(struct eb_gate *g);
 /* Before a check: what a check that began earlier finds does not count once a link was lost. */
 uint64_t eb_gate_begin(struct eb_gate *g);
 /*
  * Takes what a check found into account. False where a link was lost since eb_gate_begin: ask again at once.
- * *ret_news: state or reason changed.
+ * *ret_news: to be told, as the state or the reason is another than what was told last. A reason why nothing
+ * can be asked changes with each server that is tried: another is news only EB_GATE_TELL_NS (of now_ns,
+ * eb_mono_ns) after the last.
  */
 EB_MUSTCHECK bool eb_gate_take(struct eb_gate *g, uint64_t begun, const struct eb_gate_round *round,
-                               bool *ret_news);
+                               int64_t now_ns, bool *ret_news);
 /* What is not right, for people; "" where all is. */
 void eb_gate_why(struct eb_gate *g, struct eb_buf *to);
 /* Appends the member of /readyz: `"mqtt":{…}`. */

@@ -116,6 +116,11 @@ static natsStatus connect_and_listen(struct eb_gatekeeper *k, natsOptions *opts)
     return s ? s : natsConnection_SubscribeSync(&k->answers, k->nc, subject);
 }
 
+/* False where no server is there, or what is there is none that answers. */
+static bool is_refusal(natsStatus s) {
+    return s != NATS_NO_SERVER && s != NATS_CONNECTION_CLOSED && s != NATS_TIMEOUT && s != NATS_IO_ERROR;
+}
+
 static enum eb_rc build(struct eb_gatekeeper *k, struct eb_err *reterr) {
     const struct eb_config *c = k->opt.config;
     tear_down(k);
@@ -133,7 +138,7 @@ static enum eb_rc build(struct eb_gatekeeper *k, struct eb_err *reterr) {
         s = connect_and_listen(k, opts);
     if (s == NATS_OK)
         return rc;
-    if (s == NATS_NO_SERVER) /* none listens: the next look may find one */
+    if (!is_refusal(s)) /* nobody is hammered, and the next look may find one */
         k->next_ns = 0;
     return EB_FAIL(reterr, EB_E_IO, "%s", eb_login_error(s));
 }
@@ -303,7 +308,7 @@ static int64_t check(struct eb_gatekeeper *k) {
     struct eb_gate_round round = {0};
     bool news = false;
     uint64_t begun = eb_gate_begin(k->opt.gate);
-    bool counts = ask(k, specs, &round) && eb_gate_take(k->opt.gate, begun, &round, &news);
+    bool counts = ask(k, specs, &round) && eb_gate_take(k->opt.gate, begun, &round, eb_mono_ns(), &news);
     enum eb_gate_state state = eb_gate_state(k->opt.gate);
     if (counts && state != EB_GATE_UNSURE)
         k->opt.settled(k->opt.ctx);
@@ -323,6 +328,8 @@ static bool wait_for_turn(struct eb_gatekeeper *k, int64_t pause_ms) {
     int64_t until = eb_mono_ns() + pause_ms * MS_NS;
     while (!k->stopping && !k->poked && eb_mono_ns() < until)
         eb_cond_wait_until(&k->wake, &k->mutex, until);
+    if (k->poked)
+        k->next_ns = 0; /* a link is up, so a server is there */
     k->poked = false;
     return !k->stopping;
 }

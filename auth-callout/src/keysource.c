@@ -98,6 +98,9 @@ static void limit_transfer(struct eb_keysource *k, CURL *curl, struct eb_buf *bo
     (void)curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
     (void)curl_easy_setopt(curl, CURLOPT_XFERINFODATA, k);
     (void)curl_easy_setopt(curl, CURLOPT_USERAGENT, "auth-callout");
+#if LIBCURL_VERSION_NUM >= 0x075700
+    (void)curl_easy_setopt(curl, CURLOPT_QUICK_EXIT, 1L); /* a silent name server holds nobody's end up */
+#endif
 }
 
 static bool too_large(CURLcode rc) {

@@ -43,11 +43,13 @@ EB_MUSTCHECK enum eb_rc eb_links_start(const struct eb_links_options *opt, struc
 size_t eb_links_confirmed(struct eb_links *l, char *trouble, size_t trouble_size);
 /* Sends an answer, over the link that brought the request if it is up. False where no link takes it. */
 EB_MUSTCHECK bool eb_links_publish(struct eb_links *l, size_t link, const char *subject, struct eb_str bytes);
-/* Leaves the queue group: when it returns (after wait_ms at most), no more requests come. */
-void eb_links_leave(struct eb_links *l, int64_t wait_ms);
-/* After eb_links_leave: sends what is buffered and closes. No other thread may use the links any more. False
- * where a thread waits for a silent server, which can take long: only the end of the process ends it then. */
-EB_MUSTCHECK bool eb_links_stop(struct eb_links *l);
+/* Leaves the queue group: when it returns (at until_ns of eb_mono_ns at the latest), no more requests come.
+ */
+void eb_links_leave(struct eb_links *l, int64_t until_ns);
+/* After eb_links_leave: sends what is buffered and closes, until then at the latest. No other thread may use
+ * the links any more, but one that is held in eb_links_publish. False where a thread waits for a silent
+ * server, which can take long: only the end of the process ends it then. */
+EB_MUSTCHECK bool eb_links_stop(struct eb_links *l, int64_t until_ns);
 /* Only when nats.c has ended, which tells of a closed connection on a thread of its own, later. */
 void eb_links_free(struct eb_links *l);
 

@@ -6,7 +6,7 @@
 #include "clock.h"
 #include "link_impl.h"
 
-enum { CLOSE_MS = 1000, FLUSH_MS = 500 };
+enum { FLUSH_MS = 500 };
 
 /* The supervisor may be building this link; behind that it does no more. */
 static void await_supervisor(struct eb_links *l) {
@@ -76,11 +76,12 @@ static bool have_ended(const struct eb_links *l) {
     return l->supervisor_ended;
 }
 
-void eb_links_leave(struct eb_links *l, int64_t wait_ms) {
+void eb_links_leave(struct eb_links *l, int64_t until_ns) {
     EB_LOCKED(&l->mutex);
     l->stopping = true;
-    l->leave_until_ns = eb_mono_ns() + wait_ms * MS_NS;
-    l->supervisor_until_ns = eb_mono_ns() + wait_ms * MS_NS / 2;
+    int64_t now = eb_mono_ns();
+    l->leave_until_ns = until_ns;
+    l->supervisor_until_ns = now + (until_ns - now) / 2;
     (void)pthread_cond_broadcast(&l->wake);
     for (size_t i = 0; i < l->n; i++) {
         struct eb_link *k = &l->links[i];
@@ -95,13 +96,13 @@ static void give_back(pthread_t thread, bool ended) {
     (void)(ended ? pthread_join(thread, NULL) : pthread_detach(thread));
 }
 
-bool eb_links_stop(struct eb_links *l) {
+bool eb_links_stop(struct eb_links *l, int64_t until_ns) {
     if (!l)
         return true;
     bool ended;
     {
         EB_LOCKED(&l->mutex);
-        l->close_until_ns = eb_mono_ns() + CLOSE_MS * MS_NS;
+        l->close_until_ns = until_ns;
         l->closing = true;
         (void)pthread_cond_broadcast(&l->wake);
         while (!have_ended(l) && eb_mono_ns() < l->close_until_ns)

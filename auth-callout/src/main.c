@@ -138,10 +138,11 @@ static const char *config_path(const struct flags *flags) {
     return path && *path ? path : NULL;
 }
 
-static void tell_the_end(void) {
-    uint64_t unanswered = eb_counter_get(EB_C_DROPPED_STOP);
+/* unsent: answers that could not be sent before the stop began. */
+static void tell_the_end(uint64_t unsent) {
+    uint64_t unanswered = eb_counter_get(EB_C_DROPPED_STOP) + eb_counter_get(EB_C_PUBLISH_FAILURES) - unsent;
     struct eb_log_line l;
-    eb_log_begin(&l, EB_LOG_INFO, "stopped");
+    eb_log_begin(&l, unanswered ? EB_LOG_WARN : EB_LOG_INFO, "stopped");
     if (unanswered)
         eb_log_int(&l, "unanswered", (int64_t)unanswered);
     eb_log_end(&l);
@@ -183,8 +184,9 @@ static int run(struct flags *flags) {
     rc = eb_service_start(config, path, hot, reread, flags, &s, &f, &err);
     if (rc == EB_OK) {
         serve(s, &signals);
+        uint64_t unsent = eb_counter_get(EB_C_PUBLISH_FAILURES);
         ended = eb_service_stop(s);
-        tell_the_end();
+        tell_the_end(unsent);
     } else if (err.rc != EB_OK) {
         eb_log(EB_LOG_ERROR, "cannot start: %s", err.text);
     }

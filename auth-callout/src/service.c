@@ -18,13 +18,17 @@
 #include "workers.h"
 
 enum {
-    /* Of the stop, which has 5 s in all; from its begin: */
-    LEAVE_MS = 2000,
+    /* Of the stop, which has 5 s in all, from its begin: */
     ASKERS_END_MS = 500,
-    WORKERS_END_MS = 3200, /* then the links take up to a second */
-    /* from then: */
-    SOON_MS = 100,
-    LIBRARY_END_MS = 500, /* for the threads of nats.c */
+    LEAVE_MS = 2000,
+    WORKERS_END_MS = 3500,
+    LINKS_END_MS = 4500,
+    LIBRARY_END_MS = 4800,
+    /* each for itself: */
+    SOON_MS = 100,      /* what had all the time before may be about to end */
+    CLOSE_MS = 1000,    /* of the links */
+    TRANSFER_MS = 1000, /* until a transfer has noticed that it is to end */
+    LIBRARY_MS = 1000,  /* the threads of nats.c */
     GATE_ROOM =
         2048, /* MQTT logins that may wait for the gate to be sure; of their own, so that no other waits */
 };
@@ -306,16 +310,28 @@ void eb_service_reload(struct eb_service *s) {
     eb_reloader_run(s->reloader);
 }
 
-/* Nobody uses nats.c any more; true when its threads, which tell of closed connections, have ended. */
-static bool end_library(void) {
-    natsStatus s = nats_CloseAndWait(LIBRARY_END_MS);
-    return s == NATS_OK || s == NATS_NOT_INITIALIZED;
-}
-
-/* A time after the begin; where it has passed, soon: what had all that time may be about to end. */
+/* A time after the begin; where it has passed, soon. */
 static int64_t no_later(int64_t began_ns, int64_t ms) {
     int64_t until = began_ns + ms * INT64_C(1000000), soon = eb_mono_ns() + SOON_MS * INT64_C(1000000);
     return until > soon ? until : soon;
+}
+
+/* The same, but no more than so long from now. */
+static int64_t within(int64_t ms, int64_t began_ns, int64_t end_ms) {
+    int64_t until = eb_mono_ns() + ms * INT64_C(1000000), end = no_later(began_ns, end_ms);
+    return until < end ? until : end;
+}
+
+/* True while so much of the time up to then is left. */
+static bool has_time(int64_t began_ns, int64_t ms, int64_t needed_ms) {
+    return eb_mono_ns() + needed_ms * INT64_C(1000000) <= began_ns + ms * INT64_C(1000000);
+}
+
+/* Nobody uses nats.c any more; true when its threads, which tell of closed connections, have ended. */
+static bool end_library(int64_t began_ns) {
+    natsStatus s =
+        nats_CloseAndWait((within(LIBRARY_MS, began_ns, LIBRARY_END_MS) - eb_mono_ns()) / INT64_C(1000000));
+    return s == NATS_OK || s == NATS_NOT_INITIALIZED;
 }
 
 bool eb_service_stop(struct eb_service *s) {
@@ -326,7 +342,7 @@ bool eb_service_stop(struct eb_service *s) {
     eb_gatekeeper_leave(s->gatekeeper);
     eb_refusals_leave(s->refusals);
     if (s->links)
-        eb_links_leave(s->links, LEAVE_MS);
+        eb_links_leave(s->links, no_later(began, LEAVE_MS));
     bool ended = eb_gatekeeper_stop(s->gatekeeper, no_later(began, ASKERS_END_MS));
     ended = eb_refusals_stop(s->refusals, no_later(began, ASKERS_END_MS)) && ended;
     if (s->park)
@@ -335,17 +351,21 @@ bool eb_service_stop(struct eb_service *s) {
         eb_park_stop(s->gate_park);
     if (s->queue)
         eb_queue_close(s->queue);
-    ended = eb_workers_join(s->workers, no_later(began, WORKERS_END_MS)) && ended;
+    bool decided = eb_workers_join(s->workers, no_later(began, WORKERS_END_MS));
     eb_tracer_leave(s->callout.tracer); /* what it sends meanwhile takes up to a second */
     /* /readyz and /metrics look at the keys, the links and the queue: nobody may ask any more when these go.
      */
     eb_health_stop(s->health);
     eb_health_stop(s->metrics);
-    if (s->callout.live)
-        eb_sources_stop(eb_live_sources(s->callout.live));
-    ended = eb_links_stop(s->links) && ended;
-    eb_tracer_stop(s->callout.tracer);
-    if (!ended || !end_library())
+    ended = ended && decided && has_time(began, LINKS_END_MS, TRANSFER_MS);
+    if (ended && s->callout.live)
+        eb_sources_stop(eb_live_sources(s->callout.live)); /* workers that go on use them */
+    ended = eb_links_stop(s->links, within(CLOSE_MS, began, LINKS_END_MS)) && ended;
+    if (has_time(began, LIBRARY_END_MS, TRANSFER_MS))
+        eb_tracer_stop(s->callout.tracer);
+    else
+        ended = false;
+    if (!ended || !end_library(began))
         return false; /* what is left behind may still use the rest */
     eb_links_free(s->links);
     eb_gatekeeper_free(s->gatekeeper);

@@ -10,6 +10,10 @@
 #define WEDGED_NS (30 * INT64_C(1000000000))
 /* nats.c hands each destroyed message to a thread that it wakes for it: a worker ends several together. */
 enum { SPENT_MAX = 32 };
+/* At the end. Held: no worker is done with its request for so many looks in a row, which only nats.c brings
+ * about; looks, and not time, so that a process that is stopped or has little CPU is not taken for it. */
+enum { LOOK_MS = 50, HELD_LOOKS = 12 };
+#define ENDED (-1)
 /* A worker's buffer that grew beyond this is given back. */
 #define SCRATCH_KEPT ((size_t)64 << 10)
 
@@ -17,7 +21,7 @@ struct worker {
     struct eb_workers *all;
     const struct eb_workers_options *opt;
     pthread_t thread;
-    _Atomic int64_t busy_since;      /* 0 = idle */
+    _Atomic int64_t busy_since;      /* 0 = idle, ENDED */
     struct eb_job *spent[SPENT_MAX]; /* answered, to be ended */
     size_t spent_n;
 };
@@ -27,6 +31,7 @@ struct eb_workers {
     pthread_mutex_t mutex; /* the next two */
     pthread_cond_t wake;
     size_t ended;
+    atomic_bool abandoned; /* nothing is decided or sent any more */
     size_t n;
     struct worker workers[];
 };
@@ -43,11 +48,22 @@ static void retire(struct worker *w, struct eb_job *job) {
         end_spent(w);
 }
 
+static void drop_at_the_end(const struct eb_workers_options *opt, struct eb_job *job) {
+    eb_count(EB_C_DROPPED_STOP);
+    eb_count(EB_C_ERRORS);
+    eb_tracer_dropped(opt->callout->tracer, job->arrived_ns, EB_DROPPED_STOP);
+    eb_job_free(opt->jobs, job);
+}
+
 void eb_workers_submit(struct eb_workers *w, struct eb_job *job) {
     const struct eb_workers_options *opt = &w->opt;
     struct eb_job *dropped = eb_queue_push(opt->queue, job);
     if (!dropped)
         return;
+    if (dropped == job) { /* the queue is closed */
+        drop_at_the_end(opt, job);
+        return;
+    }
     eb_callout_note_drop(EB_C_DROPPED_FULL);
     eb_tracer_dropped(opt->callout->tracer, dropped->arrived_ns, EB_DROPPED_FULL);
     eb_job_free(opt->jobs, dropped);
@@ -94,8 +110,9 @@ static void drop(struct eb_span *span, enum eb_counter kind, const char *reason)
 }
 
 /* False where the job is not ended: the park has it. span: NULL where it is not traced. */
-static bool run_job(const struct eb_workers_options *opt, struct eb_job *job, struct eb_span *span,
+static bool run_job(struct worker *w, struct eb_job *job, struct eb_span *span,
                     struct eb_callout_scratch *scratch, struct eb_buf *reply) {
+    const struct eb_workers_options *opt = w->opt;
     if (eb_callout_hopeless(job->arrived_ns, eb_mono_ns())) {
         drop(span, EB_C_DROPPED_LATE, EB_DROPPED_LATE);
         return true;
@@ -119,12 +136,13 @@ static bool run_job(const struct eb_workers_options *opt, struct eb_job *job, st
         else
             drop(span, EB_C_DROPPED_FULL, EB_DROPPED_FULL);
     }
-    if (outcome == EB_ANSWER &&
+    if (outcome == EB_ANSWER && !atomic_load(&w->all->abandoned) &&
         !opt->send(opt->ctx, job->link, natsMsg_GetReply(job->msg), eb_buf_get(reply))) {
         eb_count(EB_C_PUBLISH_FAILURES);
         if (span)
             span->error = "answer_not_sent";
-        eb_log(EB_LOG_WARN, "an answer could not be sent: no link to NATS is up");
+        if (!atomic_load(&w->all->abandoned))
+            eb_log(EB_LOG_WARN, "an answer could not be sent: no link to NATS is up");
     }
     if (scratch->plain.cap > SCRATCH_KEPT)
         eb_buf_done(&scratch->plain);
@@ -144,7 +162,7 @@ static void take_job(struct worker *w, struct eb_job *job, struct eb_callout_scr
         span.wait_ns = job->taken_ns - job->arrived_ns;
         span.parked = job->parked;
     }
-    if (!run_job(opt, job, traced ? &span : NULL, scratch, reply))
+    if (!run_job(w, job, traced ? &span : NULL, scratch, reply))
         return;
     if (traced)
         eb_tracer_end(opt->callout->tracer, &span);
@@ -156,6 +174,10 @@ static void *worker_main(void *arg) {
     EB_CLEANUP(eb_callout_scratch_done) struct eb_callout_scratch scratch = {0};
     eb_auto_buf struct eb_buf reply = {0};
     for (struct eb_job *job = eb_queue_pop(w->opt->queue); job; job = eb_queue_pop(w->opt->queue)) {
+        if (atomic_load(&w->all->abandoned)) {
+            drop_at_the_end(w->opt, job);
+            continue;
+        }
         atomic_store(&w->busy_since, eb_mono_ns());
         take_job(w, job, &scratch, &reply);
         atomic_store(&w->busy_since, 0);
@@ -164,6 +186,7 @@ static void *worker_main(void *arg) {
     }
     end_spent(w);
     nats_ReleaseThreadMemory();
+    atomic_store(&w->busy_since, ENDED);
     EB_LOCKED(&w->all->mutex);
     w->all->ended++;
     (void)pthread_cond_signal(&w->all->wake);
@@ -202,22 +225,54 @@ bool eb_workers_live(struct eb_workers *w) {
     int64_t now = eb_mono_ns();
     for (size_t i = 0; i < w->n; i++) {
         int64_t since = atomic_load(&w->workers[i].busy_since);
-        if (since && now - since > WEDGED_NS)
+        if (since > 0 && now - since > WEDGED_NS)
             return false;
     }
     return true;
 }
 
+/* Whether all that have not ended are at the request that they were at before. */
+static bool are_held(struct eb_workers *w, int64_t seen[EB_WORKERS_MAX]) {
+    bool held = true;
+    for (size_t i = 0; i < w->n; i++) {
+        int64_t now = atomic_load(&w->workers[i].busy_since);
+        held = held && (now == ENDED || (now > 0 && now == seen[i]));
+        seen[i] = now;
+    }
+    return held;
+}
+
+static bool wait_for_end(struct eb_workers *w, int64_t until_ns) {
+    int64_t seen[EB_WORKERS_MAX] = {0};
+    int held = 0;
+    EB_LOCKED(&w->mutex);
+    while (w->ended < w->n && held < HELD_LOOKS && eb_mono_ns() < until_ns) {
+        int64_t look_ns = eb_mono_ns() + LOOK_MS * INT64_C(1000000);
+        eb_cond_wait_until(&w->wake, &w->mutex, look_ns < until_ns ? look_ns : until_ns);
+        held = are_held(w, seen) ? held + 1 : 0;
+    }
+    return w->ended == w->n;
+}
+
+/* What those that go on have in hand counts as left; one of them may still be sent. */
+static void abandon(struct eb_workers *w) {
+    atomic_store(&w->abandoned, true);
+    for (struct eb_job *job = eb_queue_pop(w->opt.queue); job; job = eb_queue_pop(w->opt.queue))
+        drop_at_the_end(&w->opt, job);
+    for (size_t i = 0; i < w->n; i++) {
+        if (atomic_load(&w->workers[i].busy_since) > 0) {
+            eb_count(EB_C_DROPPED_STOP);
+            eb_count(EB_C_ERRORS);
+        }
+    }
+}
+
 bool eb_workers_join(struct eb_workers *w, int64_t until_ns) {
     if (!w)
         return true;
-    bool ended;
-    {
-        EB_LOCKED(&w->mutex);
-        while (w->ended < w->n && eb_mono_ns() < until_ns)
-            eb_cond_wait_until(&w->wake, &w->mutex, until_ns);
-        ended = w->ended == w->n;
-    }
+    bool ended = wait_for_end(w, until_ns);
+    if (!ended)
+        abandon(w);
     for (size_t i = 0; i < w->n; i++)
         (void)(ended ? pthread_join(w->workers[i].thread, NULL) : pthread_detach(w->workers[i].thread));
     return ended;

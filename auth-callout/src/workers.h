@@ -28,12 +28,13 @@ EB_MUSTCHECK enum eb_rc eb_workers_start(const struct eb_workers_options *opt, s
 size_t eb_workers_count(const struct eb_workers *w);
 /* False where one of them has been busy with one request for so long that it is wedged. */
 bool eb_workers_live(struct eb_workers *w);
-/* Hands a job on; the queue's oldest is dropped where it is full. */
+/* Hands a job on; the queue's oldest is dropped where it is full, the job itself where it is closed. */
 void eb_workers_submit(struct eb_workers *w, struct eb_job *job);
 /*
- * Waits for the end of the threads, which comes when the queue is closed and empty; until then at the latest
- * (eb_mono_ns): nats.c may hold one that sends an answer. False where one goes on, by itself then: whatever
- * it uses must stay.
+ * Waits for the end of the threads, which comes when the queue is closed (before the call) and empty; until
+ * then at the latest (eb_mono_ns), and not for threads that nats.c holds, as it may hold one that sends an
+ * answer. False where some go on: they take no more requests and send nothing more, end by themselves, and
+ * whatever they use must stay. What is left unanswered is counted (EB_C_DROPPED_STOP).
  */
 EB_MUSTCHECK bool eb_workers_join(struct eb_workers *w, int64_t until_ns);
 /* After a join that was true; nobody may use w any more. */

@@ -160,13 +160,17 @@ static enum eb_spec_verdict verdict_of(char c) {
                       : EB_SPEC_UNASKED;
 }
 
-static void round_of(struct eb_gate *g, const char *letters, const char *why, bool *news) {
+static void round_at(struct eb_gate *g, int64_t now_ns, const char *letters, const char *why, bool *news) {
     struct eb_gate_round round = {0};
     for (size_t i = 0; i < EB_STREAMS_N; i++)
         round.verdict[i] = verdict_of(letters[i]);
     eb_buf_z(&round.why, why);
-    assert_true(eb_gate_take(g, eb_gate_begin(g), &round, news));
+    assert_true(eb_gate_take(g, eb_gate_begin(g), &round, now_ns, news));
     eb_buf_done(&round.why);
+}
+
+static void round_of(struct eb_gate *g, const char *letters, const char *why, bool *news) {
+    round_at(g, eb_mono_ns(), letters, why, news);
 }
 
 static void states(void **state) {
@@ -195,9 +199,9 @@ static void what_was_asked_before_a_loss_does_not_count(void **state) {
     uint64_t begun = eb_gate_begin(g);
     bool news = false;
     eb_gate_lost(g);
-    assert_false(eb_gate_take(g, begun, &right, &news));
+    assert_false(eb_gate_take(g, begun, &right, 1, &news));
     assert_int_equal(eb_gate_state(g), EB_GATE_UNSURE);
-    assert_true(eb_gate_take(g, eb_gate_begin(g), &right, &news));
+    assert_true(eb_gate_take(g, eb_gate_begin(g), &right, 1, &news));
     assert_int_equal(eb_gate_state(g), EB_GATE_OPEN);
     eb_gate_free(g);
 }
@@ -207,13 +211,26 @@ static void news_are_told_once(void **state) {
     static const struct {
         const char *letters, *why;
         bool news;
-    } rounds[] = {{"mmmm", "x", true}, {"mmmm", "x", false}, {"mmmr", "y", true}, {"rrrr", "", true},
-                  {"rrrr", "", false}, {"rrrd", "z", true},  {"rrrd", "z", false}};
+        int seconds; /* since the round before */
+    } rounds[] = {{"mmmm", "x", true, 0},         {"mmmm", "x", false, 0},      {"mmmr", "y", true, 0},
+                  {"rrrr", "", true, 0},          {"rrrr", "", false, 99},      {"lost", NULL, false, 0},
+                  {"rrrr", "", false, 0}, /* back before it was told */
+                  {"lost", NULL, false, 0},       {"????", "closed", true, 0},  {"????", "timeout", false, 9},
+                  {"????", "closed", false, 0},   {"????", "timeout", true, 1}, {"????", "closed", false, 1},
+                  {"????", "timeout", false, 99}, {"rrrr", "", true, 0},        {"rrrd", "z", true, 0},
+                  {"rrrd", "z", false, 0}};
+    int64_t now = 1;
     struct eb_gate *g = eb_gate_new();
     for (size_t i = 0; i < EB_COUNT_OF(rounds); i++) {
         bool news = !rounds[i].news;
-        round_of(g, rounds[i].letters, rounds[i].why, &news);
-        assert_int_equal(news, rounds[i].news);
+        now += rounds[i].seconds * INT64_C(1000000000);
+        if (!rounds[i].why) {
+            eb_gate_lost(g);
+            continue;
+        }
+        round_at(g, now, rounds[i].letters, rounds[i].why, &news);
+        if (news != rounds[i].news)
+            fail_msg("round %zu: %s", i, news ? "told" : "not told");
     }
     eb_auto_buf struct eb_buf json = {0};
     eb_gate_json(g, &json);

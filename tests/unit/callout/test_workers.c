@@ -150,7 +150,8 @@ static void parked_as_the_fetch_ends(void **state) {
 static void find(enum eb_spec_verdict verdict) {
     struct eb_gate_round round = {.verdict = {verdict, verdict, verdict, verdict}};
     bool news;
-    assert_true(eb_gate_take(world.callout.gate, eb_gate_begin(world.callout.gate), &round, &news));
+    assert_true(
+        eb_gate_take(world.callout.gate, eb_gate_begin(world.callout.gate), &round, eb_mono_ns(), &news));
     eb_park_release(gate_park, NULL);
 }
 
@@ -206,7 +207,8 @@ static void the_gate_closes(void **state) {
     find(EB_SPEC_RIGHT);
 }
 
-static _Atomic int held, freed;
+static _Atomic int holds;
+static atomic_bool let_go;
 
 /* As nats.c does it while it connects. */
 static bool hold(void *ctx, size_t link, const char *subject, struct eb_str bytes) {
@@ -214,44 +216,104 @@ static bool hold(void *ctx, size_t link, const char *subject, struct eb_str byte
     (void)link;
     (void)subject;
     (void)bytes;
-    atomic_store(&held, 1);
-    while (!atomic_load(&freed))
+    atomic_fetch_add(&holds, 1);
+    while (!atomic_load(&let_go))
         (void)poll(NULL, 0, 1);
     return false;
 }
 
-static bool is_held(void *ctx) {
-    (void)ctx;
-    return atomic_load(&held);
+static bool hold_n(void *ctx) {
+    return atomic_load(&holds) == *(int *)ctx;
 }
 
-/* One of two is held: the stop goes on without it when its time is over, and leaves all that it uses. */
-static void one_does_not_end(void **state) {
+/* Two are held, and more wait behind them: the stop goes on without them, nothing is decided or sent any
+ * more, and all are counted as left. */
+static void held_ones_are_left(void **state) {
     (void)state;
+    enum { WORKERS = 2, JOBS = 7 };
     static struct eb_workers *pool; /* not freed: see eb_workers_join */
     static struct eb_queue *own;
     own = eb_queue_new(64);
     assert_non_null(own);
-    struct eb_workers_options opt = {.n = 2,
+    struct eb_workers_options opt = {.n = WORKERS,
                                      .callout = &world.callout,
                                      .jobs = &jobs,
                                      .queue = own,
                                      .park = park,
                                      .gate_park = gate_park,
                                      .send = hold};
+    int64_t full = fx_metric("auth_dropped_queue_full_total"),
+            ended = fx_metric("auth_dropped_stopping_total"),
+            decided = fx_metric("auth_noauth_attempts_total");
     assert_int_equal(eb_workers_start(&opt, &pool, NULL), EB_OK);
     struct eb_workers *usual = workers;
     workers = pool;
-    submit(&(struct fx_request){.host = "127.0.0.1"}, "_INBOX.held", 0);
-    workers = usual;
-    assert_true(fx_wait(is_held, NULL, 5000));
+    for (int i = 0; i < JOBS; i++)
+        submit(&(struct fx_request){.host = "127.0.0.1"}, "_INBOX.held", 0);
+    assert_true(fx_wait(hold_n, &(int){WORKERS}, 5000));
     eb_queue_close(own);
-    int64_t before = eb_mono_ns();
-    assert_false(eb_workers_join(pool, before + 50 * INT64_C(1000000)));
-    assert_true(eb_mono_ns() - before >= 50 * INT64_C(1000000));
+    submit(&(struct fx_request){.host = "127.0.0.1"}, "_INBOX.late", 0);
+    workers = usual;
+    assert_int_equal(fx_metric("auth_dropped_stopping_total"), ended + 1);
+    assert_false(eb_workers_join(pool, INT64_MAX)); /* who is held is not waited for */
+    assert_int_equal(fx_metric("auth_dropped_stopping_total"), ended + 1 + JOBS);
     assert_false(none_held(NULL));
-    atomic_store(&freed, 1);
+    atomic_store(&let_go, true);
     assert_true(fx_wait(none_held, NULL, 5000));
+    assert_int_equal(atomic_load(&holds), WORKERS);
+    assert_int_equal(fx_metric("auth_noauth_attempts_total"), decided + WORKERS);
+    assert_int_equal(fx_metric("auth_dropped_stopping_total"), ended + 1 + JOBS);
+    assert_int_equal(fx_metric("auth_dropped_queue_full_total"), full);
+}
+
+/* As one that has little time for it, and is done with each. */
+static bool slowly(void *ctx, size_t link, const char *subject, struct eb_str bytes) {
+    (void)ctx;
+    (void)link;
+    (void)subject;
+    (void)bytes;
+    (void)poll(NULL, 0, 100);
+    return true;
+}
+
+/* Those that get on are waited for, to the end or to the date. */
+static void busy_ones_are_waited_for(void **state) {
+    (void)state;
+    enum { JOBS = 12 };
+    static const struct {
+        int64_t until_ms;
+        bool ends;
+    } cases[] = {{60000, true}, {300, false}};
+    for (size_t i = 0; i < EB_COUNT_OF(cases); i++) {
+        static struct eb_workers *pools[EB_COUNT_OF(cases)];
+        static struct eb_queue *own[EB_COUNT_OF(cases)];
+        own[i] = eb_queue_new(64);
+        assert_non_null(own[i]);
+        struct eb_workers_options opt = {.n = 1,
+                                         .callout = &world.callout,
+                                         .jobs = &jobs,
+                                         .queue = own[i],
+                                         .park = park,
+                                         .gate_park = gate_park,
+                                         .send = slowly};
+        int64_t ended = fx_metric("auth_dropped_stopping_total");
+        assert_int_equal(eb_workers_start(&opt, &pools[i], NULL), EB_OK);
+        struct eb_workers *usual = workers;
+        workers = pools[i];
+        for (int k = 0; k < JOBS; k++)
+            submit(&(struct fx_request){.host = "127.0.0.1"}, "_INBOX.slow", 0);
+        workers = usual;
+        eb_queue_close(own[i]);
+        bool ends = eb_workers_join(pools[i], eb_mono_ns() + cases[i].until_ms * INT64_C(1000000));
+        assert_int_equal(ends, cases[i].ends);
+        assert_true(fx_wait(none_held, NULL, 5000));
+        int64_t left = fx_metric("auth_dropped_stopping_total") - ended;
+        assert_true(ends ? left == 0 : left > JOBS / 2);
+        if (ends) {
+            eb_workers_free(pools[i]);
+            eb_queue_free(own[i]);
+        }
+    }
 }
 
 /* The last: nothing waits any more after it. Who waits then is no sign of overload. */
@@ -279,7 +341,8 @@ int main(void) {
                                        cmocka_unit_test(parked_as_the_fetch_ends),
                                        cmocka_unit_test(parked_as_the_gate_opens),
                                        cmocka_unit_test(the_gate_closes),
-                                       cmocka_unit_test(one_does_not_end),
+                                       cmocka_unit_test(held_ones_are_left),
+                                       cmocka_unit_test(busy_ones_are_waited_for),
                                        cmocka_unit_test(the_service_ends)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
