@@ -18,8 +18,9 @@ static const struct {
     [EB_C_DROPPED_MQTT] =
         {"auth_dropped_mqtt_closed_total",
          "MQTT logins dropped because the site's streams were not known to be as specified."},
-    [EB_C_DROPPED_STOP] = {"auth_dropped_stopping_total",
-                           "Requests dropped because they still waited for something as the service ended."},
+    [EB_C_DROPPED_STOP] =
+        {"auth_dropped_stopping_total",
+         "Requests dropped as the service ended: they waited, or there was no time for them."},
     [EB_C_PERM_RELOADS] = {"auth_permissions_reloads_total", "Permissions documents taken into force."},
     [EB_C_PERM_FAILURES] = {"auth_permissions_reload_failures_total",
                             "Permissions documents refused; the old one stays in force."},

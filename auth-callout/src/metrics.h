@@ -27,7 +27,7 @@ enum eb_counter {
     EB_C_DROPPED_LATE,     /* dropped: older than their budget when a worker took them */
     EB_C_DROPPED_FULL,     /* dropped: the queue was full */
     EB_C_DROPPED_MQTT,     /* dropped: MQTT logins while the site's streams are not as specified */
-    EB_C_DROPPED_STOP,     /* dropped: still waited for something when the service ended */
+    EB_C_DROPPED_STOP,     /* dropped: left as the service ended */
     EB_C_PERM_RELOADS,     /* permissions documents taken into force */
     EB_C_PERM_FAILURES,    /* permissions documents refused */
     EB_C_CONFIG_FAILURES,  /* configurations refused as a whole */

@@ -6,7 +6,9 @@ import contextlib
 import json
 import re
 import shutil
+import socket
 import subprocess
+import threading
 import time
 
 import pytest
@@ -15,6 +17,7 @@ from federation.clients import Steady
 from harness.bus import EVENTBUS
 from harness.mqtt import Closed, Refused
 from harness.plain import STREAMS
+from harness.second import started
 from harness.site import Site
 from harness.wait import PATIENCE, SLOW, until
 
@@ -423,6 +426,49 @@ def test_a_cluster_with_a_node_down(new_federation):
         until(lambda: gets_in(node - 1), "an MQTT client to get in at the node that was down", timeout=4 * PATIENCE)
         assert gate(site)["gate"] == "open"
     assert site.metrics()[DROPPED] == 0
+
+
+@contextlib.contextmanager
+def closing(address):
+    """Takes connections and ends them at once, as a load balancer with nobody behind it does."""
+    def serve():
+        with contextlib.suppress(OSError):
+            while True:
+                server.accept()[0].close()
+
+    with socket.create_server((address, 0), backlog=64) as server:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield "nats://{}:{}".format(*server.getsockname())
+        finally:
+            server.shutdown(socket.SHUT_RDWR)
+            thread.join()
+
+
+@pytest.mark.timing
+def test_beside_an_address_that_closes(new_site):
+    """The gate opens with the links, not when it is its turn to connect; and an outage is told once, not with every reason anew."""
+    def state():
+        return json.loads(site.http("/readyz", "HEALTH_2")[1])["mqtt"]
+
+    site = new_site(callouts=2)
+    site.bus("stop", "csc/auth-callout", "csc/auth-callout-2")
+    begin, took = (site.dir / "log/auth-callout-2.log").stat().st_size, []
+    with closing(site.address) as url, started(site, lambda doc: doc["nats"].update(url=f"{site.url()},{url}")) as (_, log):
+        until(lambda: log.find(begin, msg="MQTT is open: the site's streams are as specified"), "the gate to open")
+        for seconds in (2, 4, 3):
+            offset = log.size()
+            site.bus("stop", "csc/nats-main")
+            time.sleep(seconds)  # the length of the outage
+            site.bus("start", "csc/nats-main")
+            until(lambda offset=offset: log.find(offset, msg="link to NATS is up, subscription confirmed"), "a link")
+            up = time.monotonic()
+            until(lambda: state()["gate"] == "open" and not state()["trouble"], lambda: state())
+            took.append(time.monotonic() - up)
+            told = [line["msg"] for line in log.since(offset) if line["msg"].startswith("MQTT")]
+            assert len(told) <= 3, told
+    assert min(took) < 0.6, took
 
 
 def few_connections(site, n):

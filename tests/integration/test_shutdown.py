@@ -1,19 +1,19 @@
 """The service ends within its 5 seconds: while probes and scrapes go on, with what it holds still whole until nobody asks any more, and
 whatever its threads wait for."""
 import contextlib
+import os
 import signal
 import socket
-import subprocess
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-import yaml
 
-from harness.bus import AUTH_CALLOUT, SLOW
-from harness.logs import Log
+from harness.bus import SLOW
 from harness.natsio import run
 from harness.proxy import Proxy
+from harness.second import started
 from harness.suspend import suspended
 from harness.wait import until
 
@@ -71,26 +71,6 @@ def connected(servers):
     return None
 
 
-@contextlib.contextmanager
-def started(site, change):
-    """The site's second process, by hand, with another configuration; and its log."""
-    site.bus("stop", "csc/auth-callout-2")
-    conf, path = site.dir / "conf/auth-callout-2.yaml", site.dir / "log/auth-callout-2.log"
-    good = conf.read_text()
-    doc = yaml.safe_load(good)
-    change(doc)
-    conf.write_text(yaml.safe_dump(doc))
-    with path.open("ab") as log:
-        process = subprocess.Popen([*AUTH_CALLOUT.split(), "--config", str(conf)], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-    try:
-        yield process, Log(path)
-    finally:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
-        conf.write_text(good)
-
-
 def ends(process, log):
     """Within the 5 seconds, and whole."""
     if process.poll() is None:
@@ -142,6 +122,54 @@ def test_answers_that_no_server_takes(new_site):
             site.bus("stop", "csc/nats-main")
         until(lambda: site.metrics("METRICS_2")["auth_requests_total"] >= asked + LOGINS, "the service to have them")
         ends(process, log)
+
+
+@contextlib.contextmanager
+def throttled(pid):
+    """The process runs for a moment twice a second, as one whose quota of CPU is used up does."""
+    over = threading.Event()
+
+    def turns():
+        while not over.is_set():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGSTOP)
+                over.wait(0.5)
+                os.kill(pid, signal.SIGCONT)
+            time.sleep(0.001)  # its turn
+
+    os.kill(pid, signal.SIGSTOP)
+    thread = threading.Thread(target=turns)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+@pytest.mark.timeout(180)
+def test_a_backlog(new_site):
+    """Many requests wait, and there is little CPU for them: each is answered as ever, or told to be left. None is refused for the stop."""
+    n = 400
+    site = new_site(callouts=2, callout_timeout=50)
+    site.bus("stop", "csc/auth-callout")
+    with ThreadPoolExecutor(n) as pool, started(site, lambda doc: None) as (process, log):
+        until(lambda: ready(site), "it to be ready")
+        before, token = sent(site), site.idp.token()
+        with suspended(process.pid):
+            for _ in range(n):
+                pool.submit(login, site, token)
+            until(lambda: sent(site) >= before + n, "the server to ask about all of them")
+        with throttled(process.pid):
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(60) == 0
+        lines = log.since()
+        site.bus("stop", "csc/nats-main")  # those that were left wait no longer
+    assert lines[-1]["msg"] == "stopped"
+    assert {line["reason"] for line in lines if "reason" in line} <= {"ok"}
+    told = len([line for line in lines if line["msg"] == "admitted"]) + lines[-1].get("unanswered", 0)
+    in_hand = next(line["workers"] for line in lines if line["msg"] == "started")  # decided, and not sent any more
+    assert n <= told <= n + in_hand, (told, lines[-1])
 
 
 class FirstOnly(Proxy):
