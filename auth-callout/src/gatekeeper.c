@@ -329,7 +329,7 @@ static bool wait_for_turn(struct eb_gatekeeper *k, int64_t pause_ms) {
     while (!k->stopping && !k->poked && eb_mono_ns() < until)
         eb_cond_wait_until(&k->wake, &k->mutex, until);
     if (k->poked)
-        k->next_ns = 0; /* a link is up, so a server is there */
+        k->next_ns = 0; /* a link came or went: what a try found before says little now */
     k->poked = false;
     return !k->stopping;
 }
