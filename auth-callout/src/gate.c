@@ -179,10 +179,14 @@ static enum eb_gate_state next_state(const struct eb_gate *g, const struct eb_ga
 }
 
 /* Whether that is to be told, and notes that it is. */
-static bool is_news(struct eb_gate *g, enum eb_gate_state state, struct eb_str why, int64_t now_ns) {
+static bool is_news(struct eb_gate *g, enum eb_gate_state state, const struct eb_gate_round *round,
+                    int64_t now_ns) {
+    struct eb_str why = eb_buf_get(&round->why);
+    bool asked = true;
+    for (size_t i = 0; i < EB_STREAMS_N; i++)
+        asked = asked && round->verdict[i] != EB_SPEC_UNASKED;
     if (g->told_ns && state == g->told &&
-        (eb_str_eq(why, eb_buf_get(&g->told_why)) ||
-         (state == EB_GATE_UNSURE && now_ns - g->told_ns < EB_GATE_TELL_NS)))
+        (eb_str_eq(why, eb_buf_get(&g->told_why)) || (!asked && now_ns - g->told_ns < EB_GATE_TELL_NS)))
         return false;
     g->told = state;
     g->told_ns = now_ns;
@@ -197,7 +201,7 @@ bool eb_gate_take(struct eb_gate *g, uint64_t begun, const struct eb_gate_round 
     if (begun != g->lost)
         return false;
     enum eb_gate_state next = next_state(g, round);
-    *ret_news = is_news(g, next, eb_buf_get(&round->why), now_ns);
+    *ret_news = is_news(g, next, round, now_ns);
     memcpy(g->last.verdict, round->verdict, sizeof g->last.verdict);
     eb_buf_reset(&g->last.why);
     eb_buf_str(&g->last.why, eb_buf_get(&round->why));

@@ -329,8 +329,8 @@ static bool has_time(int64_t began_ns, int64_t ms, int64_t needed_ms) {
 
 /* Nobody uses nats.c any more; true when its threads, which tell of closed connections, have ended. */
 static bool end_library(int64_t began_ns) {
-    natsStatus s =
-        nats_CloseAndWait((within(LIBRARY_MS, began_ns, LIBRARY_END_MS) - eb_mono_ns()) / INT64_C(1000000));
+    int64_t left_ms = (within(LIBRARY_MS, began_ns, LIBRARY_END_MS) - eb_mono_ns()) / INT64_C(1000000);
+    natsStatus s = nats_CloseAndWait(left_ms > 0 ? left_ms : 1); /* 0: for ever */
     return s == NATS_OK || s == NATS_NOT_INITIALIZED;
 }
 

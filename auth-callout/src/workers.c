@@ -12,8 +12,8 @@
 enum { SPENT_MAX = 32 };
 /* At the end. Held: no worker is done with its request for so many looks in a row, which only nats.c brings
  * about; looks, and not time, so that a process that is stopped or has little CPU is not taken for it. */
-enum { LOOK_MS = 50, HELD_LOOKS = 12 };
-#define ENDED (-1)
+enum { LOOK_MS = 50, HELD_LOOKS = 20 };
+enum { ENDED = -1, LEFT = -2 };
 /* A worker's buffer that grew beyond this is given back. */
 #define SCRATCH_KEPT ((size_t)64 << 10)
 
@@ -21,7 +21,7 @@ struct worker {
     struct eb_workers *all;
     const struct eb_workers_options *opt;
     pthread_t thread;
-    _Atomic int64_t busy_since;      /* 0 = idle, ENDED */
+    _Atomic int64_t busy_since;      /* 0 = idle, ENDED; LEFT: what it has in hand is counted as left */
     struct eb_job *spent[SPENT_MAX]; /* answered, to be ended */
     size_t spent_n;
 };
@@ -109,6 +109,11 @@ static void drop(struct eb_span *span, enum eb_counter kind, const char *reason)
         span->reason = span->error = reason;
 }
 
+/* Nothing is decided or sent any more, and what it has in hand counts as left. */
+static bool is_abandoned(const struct worker *w) {
+    return atomic_load(&w->all->abandoned);
+}
+
 /* False where the job is not ended: the park has it. span: NULL where it is not traced. */
 static bool run_job(struct worker *w, struct eb_job *job, struct eb_span *span,
                     struct eb_callout_scratch *scratch, struct eb_buf *reply) {
@@ -136,13 +141,12 @@ static bool run_job(struct worker *w, struct eb_job *job, struct eb_span *span,
         else
             drop(span, EB_C_DROPPED_FULL, EB_DROPPED_FULL);
     }
-    if (outcome == EB_ANSWER && !atomic_load(&w->all->abandoned) &&
-        !opt->send(opt->ctx, job->link, natsMsg_GetReply(job->msg), eb_buf_get(reply))) {
+    if (outcome == EB_ANSWER && !is_abandoned(w) &&
+        !opt->send(opt->ctx, job->link, natsMsg_GetReply(job->msg), eb_buf_get(reply)) && !is_abandoned(w)) {
         eb_count(EB_C_PUBLISH_FAILURES);
         if (span)
             span->error = "answer_not_sent";
-        if (!atomic_load(&w->all->abandoned))
-            eb_log(EB_LOG_WARN, "an answer could not be sent: no link to NATS is up");
+        eb_log(EB_LOG_WARN, "an answer could not be sent: no link to NATS is up");
     }
     if (scratch->plain.cap > SCRATCH_KEPT)
         eb_buf_done(&scratch->plain);
@@ -174,13 +178,15 @@ static void *worker_main(void *arg) {
     EB_CLEANUP(eb_callout_scratch_done) struct eb_callout_scratch scratch = {0};
     eb_auto_buf struct eb_buf reply = {0};
     for (struct eb_job *job = eb_queue_pop(w->opt->queue); job; job = eb_queue_pop(w->opt->queue)) {
-        if (atomic_load(&w->all->abandoned)) {
-            drop_at_the_end(w->opt, job);
-            continue;
-        }
         atomic_store(&w->busy_since, eb_mono_ns());
-        take_job(w, job, &scratch, &reply);
-        atomic_store(&w->busy_since, 0);
+        if (!is_abandoned(w)) {
+            take_job(w, job, &scratch, &reply);
+            atomic_store(&w->busy_since, 0);
+        } else if (atomic_exchange(&w->busy_since, 0) == LEFT) {
+            eb_job_free(w->opt->jobs, job);
+        } else {
+            drop_at_the_end(w->opt, job);
+        }
         if (w->spent_n && eb_queue_depth(w->opt->queue) == 0)
             end_spent(w);
     }
@@ -246,10 +252,13 @@ static bool wait_for_end(struct eb_workers *w, int64_t until_ns) {
     int64_t seen[EB_WORKERS_MAX] = {0};
     int held = 0;
     EB_LOCKED(&w->mutex);
+    int64_t look_ns = eb_mono_ns() + LOOK_MS * INT64_C(1000000);
     while (w->ended < w->n && held < HELD_LOOKS && eb_mono_ns() < until_ns) {
-        int64_t look_ns = eb_mono_ns() + LOOK_MS * INT64_C(1000000);
         eb_cond_wait_until(&w->wake, &w->mutex, look_ns < until_ns ? look_ns : until_ns);
+        if (eb_mono_ns() < look_ns)
+            continue; /* one has ended */
         held = are_held(w, seen) ? held + 1 : 0;
+        look_ns = eb_mono_ns() + LOOK_MS * INT64_C(1000000);
     }
     return w->ended == w->n;
 }
@@ -260,7 +269,8 @@ static void abandon(struct eb_workers *w) {
     for (struct eb_job *job = eb_queue_pop(w->opt.queue); job; job = eb_queue_pop(w->opt.queue))
         drop_at_the_end(&w->opt, job);
     for (size_t i = 0; i < w->n; i++) {
-        if (atomic_load(&w->workers[i].busy_since) > 0) {
+        int64_t since = atomic_load(&w->workers[i].busy_since);
+        if (since > 0 && atomic_compare_exchange_strong(&w->workers[i].busy_since, &since, LEFT)) {
             eb_count(EB_C_DROPPED_STOP);
             eb_count(EB_C_ERRORS);
         }

@@ -76,7 +76,7 @@ def ends(process, log):
     if process.poll() is None:
         process.send_signal(signal.SIGTERM)
     assert process.wait(5 * SLOW) == 0
-    assert log.since()[-1]["msg"] == "stopped"
+    assert "stopped" in [line["msg"] for line in log.since()[-3:]]  # a thread that was left may tell of its last request after it
 
 
 @pytest.mark.parametrize("moment", ["at the start", "behind a lost server"])
@@ -165,11 +165,11 @@ def test_a_backlog(new_site):
             assert process.wait(60) == 0
         lines = log.since()
         site.bus("stop", "csc/nats-main")  # those that were left wait no longer
-    assert lines[-1]["msg"] == "stopped"
+    end = next(line for line in lines if line["msg"] == "stopped")
     assert {line["reason"] for line in lines if "reason" in line} <= {"ok"}
-    told = len([line for line in lines if line["msg"] == "admitted"]) + lines[-1].get("unanswered", 0)
+    admitted, left = len([line for line in lines if line["msg"] == "admitted"]), end.get("unanswered", 0)
     in_hand = next(line["workers"] for line in lines if line["msg"] == "started")  # decided, and not sent any more
-    assert n <= told <= n + in_hand, (told, lines[-1])
+    assert admitted + left <= n + in_hand and (left or admitted == n), (admitted, end)
 
 
 class FirstOnly(Proxy):

@@ -212,13 +212,17 @@ static void news_are_told_once(void **state) {
         const char *letters, *why;
         bool news;
         int seconds; /* since the round before */
-    } rounds[] = {{"mmmm", "x", true, 0},         {"mmmm", "x", false, 0},      {"mmmr", "y", true, 0},
-                  {"rrrr", "", true, 0},          {"rrrr", "", false, 99},      {"lost", NULL, false, 0},
-                  {"rrrr", "", false, 0}, /* back before it was told */
-                  {"lost", NULL, false, 0},       {"????", "closed", true, 0},  {"????", "timeout", false, 9},
-                  {"????", "closed", false, 0},   {"????", "timeout", true, 1}, {"????", "closed", false, 1},
-                  {"????", "timeout", false, 99}, {"rrrr", "", true, 0},        {"rrrd", "z", true, 0},
-                  {"rrrd", "z", false, 0}};
+    } rounds[] = {
+        {"mmmm", "x", true, 0},         {"mmmm", "x", false, 0},       {"mmmr", "y", true, 0},
+        {"rrrr", "", true, 0},          {"rrrr", "", false, 99},       {"lost", NULL, false, 0},
+        {"rrrr", "", false, 0}, /* back before it was told */
+        {"lost", NULL, false, 0},       {"????", "closed", true, 0},   {"????", "timeout", false, 9},
+        {"????", "closed", false, 0},   {"????", "timeout", true, 1},  {"????", "closed", false, 1},
+        {"????", "timeout", false, 99}, {"rrrr", "", true, 0},         {"rrrd", "z", true, 0},
+        {"rrrd", "z", false, 0},        {"????", "closed", false, 9}, /* still open */
+        {"????", "closed", true, 1},    {"????", "timeout", false, 9}, {"mmmm", "x", true, 0},
+        {"????", "closed", false, 0},   {"????", "closed", true, 10},  {"????", "timeout", false, 0},
+        {"rrrr", "", true, 0},          {"rrrd", "z", true, 0}};
     int64_t now = 1;
     struct eb_gate *g = eb_gate_new();
     for (size_t i = 0; i < EB_COUNT_OF(rounds); i++) {

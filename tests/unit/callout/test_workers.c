@@ -279,11 +279,11 @@ static bool slowly(void *ctx, size_t link, const char *subject, struct eb_str by
 /* Those that get on are waited for, to the end or to the date. */
 static void busy_ones_are_waited_for(void **state) {
     (void)state;
-    enum { JOBS = 12 };
     static const struct {
         int64_t until_ms;
         bool ends;
-    } cases[] = {{60000, true}, {300, false}};
+        int jobs;
+    } cases[] = {{60000, true, 30}, {300, false, 60}}; /* the first for longer than one is held for */
     for (size_t i = 0; i < EB_COUNT_OF(cases); i++) {
         static struct eb_workers *pools[EB_COUNT_OF(cases)];
         static struct eb_queue *own[EB_COUNT_OF(cases)];
@@ -300,7 +300,7 @@ static void busy_ones_are_waited_for(void **state) {
         assert_int_equal(eb_workers_start(&opt, &pools[i], NULL), EB_OK);
         struct eb_workers *usual = workers;
         workers = pools[i];
-        for (int k = 0; k < JOBS; k++)
+        for (int k = 0; k < cases[i].jobs; k++)
             submit(&(struct fx_request){.host = "127.0.0.1"}, "_INBOX.slow", 0);
         workers = usual;
         eb_queue_close(own[i]);
@@ -308,7 +308,7 @@ static void busy_ones_are_waited_for(void **state) {
         assert_int_equal(ends, cases[i].ends);
         assert_true(fx_wait(none_held, NULL, 5000));
         int64_t left = fx_metric("auth_dropped_stopping_total") - ended;
-        assert_true(ends ? left == 0 : left > JOBS / 2);
+        assert_true(ends ? left == 0 : left > 0);
         if (ends) {
             eb_workers_free(pools[i]);
             eb_queue_free(own[i]);
