@@ -43,9 +43,11 @@ EB_MUSTCHECK enum eb_rc eb_links_start(const struct eb_links_options *opt, struc
 size_t eb_links_confirmed(struct eb_links *l, char *trouble, size_t trouble_size);
 /* Sends an answer, over the link that brought the request if it is up. False where no link takes it. */
 EB_MUSTCHECK bool eb_links_publish(struct eb_links *l, size_t link, const char *subject, struct eb_str bytes);
-/* Leaves the queue group: when it returns (at until_ns of eb_mono_ns at the latest), no more requests come.
+/*
+ * Leaves the queue group: when it returns, no more requests come. At until_ns of eb_mono_ns at the latest; at
+ * drained_ns, which is later, where requests are still being read. The log tells where not all were.
  */
-void eb_links_leave(struct eb_links *l, int64_t until_ns);
+void eb_links_leave(struct eb_links *l, int64_t until_ns, int64_t drained_ns);
 /* After eb_links_leave: sends what is buffered and closes, until then at the latest. No other thread may use
  * the links any more, but one that is held in eb_links_publish. False where a thread waits for a silent
  * server, which can take long: only the end of the process ends it then. */

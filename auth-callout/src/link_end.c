@@ -5,6 +5,7 @@
  */
 #include "clock.h"
 #include "link_impl.h"
+#include "log.h"
 
 enum { FLUSH_MS = 500 };
 
@@ -19,11 +20,29 @@ static bool is_connected(const struct eb_link *k) {
     return k->nc && natsConnection_Status(k->nc) == NATS_CONN_STATUS_CONNECTED;
 }
 
+static void set_draining(struct eb_link *k, bool draining) {
+    EB_LOCKED(&k->all->mutex);
+    k->draining = draining;
+}
+
+/* What comes in until the server has taken the subscription back is handed on. nats.c goes on with that also
+ * behind the wait, for as long as the link is there. */
+static void drain(struct eb_link *k) {
+    int64_t left_ms = (k->all->drain_until_ns - eb_mono_ns()) / MS_NS;
+    if (left_ms <= 0 || !k->sub || !is_connected(k) || natsSubscription_Drain(k->sub) != NATS_OK)
+        return;
+    set_draining(k, true);
+    natsStatus s = natsSubscription_WaitForDrainCompletion(k->sub, left_ms);
+    set_draining(k, false);
+    if (s == NATS_TIMEOUT)
+        eb_log(EB_LOG_WARN,
+               "link %zu: not all requests that were under way could be read; the clients of the others wait",
+               k->index);
+}
+
 static void leave(struct eb_link *k) {
     (void)pthread_rwlock_rdlock(&k->lock);
-    int64_t left_ms = (k->all->leave_until_ns - eb_mono_ns()) / MS_NS;
-    if (left_ms > 0 && k->sub && is_connected(k) && natsSubscription_DrainTimeout(k->sub, left_ms) == NATS_OK)
-        (void)natsSubscription_WaitForDrainCompletion(k->sub, left_ms);
+    drain(k);
     (void)pthread_rwlock_unlock(&k->lock);
 }
 
@@ -76,11 +95,20 @@ static bool have_ended(const struct eb_links *l) {
     return l->supervisor_ended;
 }
 
-void eb_links_leave(struct eb_links *l, int64_t until_ns) {
+/* A link that is connected gets on, and has longer than one that waits for a silent server. */
+static int64_t leave_until(const struct eb_links *l) {
+    for (size_t i = 0; i < l->n; i++)
+        if (l->links[i].draining)
+            return l->drain_until_ns;
+    return l->leave_until_ns;
+}
+
+void eb_links_leave(struct eb_links *l, int64_t until_ns, int64_t drained_ns) {
     EB_LOCKED(&l->mutex);
     l->stopping = true;
     int64_t now = eb_mono_ns();
     l->leave_until_ns = until_ns;
+    l->drain_until_ns = drained_ns;
     l->supervisor_until_ns = now + (until_ns - now) / 2;
     (void)pthread_cond_broadcast(&l->wake);
     for (size_t i = 0; i < l->n; i++) {
@@ -88,8 +116,8 @@ void eb_links_leave(struct eb_links *l, int64_t until_ns) {
         k->has_ender = pthread_create(&k->ender, NULL, ender_main, k) == 0;
         k->left = !k->has_ender;
     }
-    while (!have_left(l) && eb_mono_ns() < l->leave_until_ns)
-        eb_cond_wait_until(&l->wake, &l->mutex, l->leave_until_ns);
+    for (int64_t until = leave_until(l); !have_left(l) && eb_mono_ns() < until; until = leave_until(l))
+        eb_cond_wait_until(&l->wake, &l->mutex, until);
 }
 
 static void give_back(pthread_t thread, bool ended) {

@@ -25,8 +25,8 @@ struct eb_link {
     enum eb_link_state state;
     int64_t due_ns; /* when the supervisor looks again, 0 = no date */
     int64_t pause_ms;
-    bool told;        /* the current trouble is in the log */
-    bool left, ended; /* at the stop */
+    bool told;                  /* the current trouble is in the log */
+    bool draining, left, ended; /* at the stop */
     /* the stopping thread's own */
     pthread_t ender;
     bool has_ender;
@@ -38,7 +38,8 @@ struct eb_links {
     pthread_cond_t wake;
     pthread_t supervisor;
     bool stopping, supervisor_ended, closing;
-    int64_t leave_until_ns, supervisor_until_ns, close_until_ns; /* when the stop waits no longer */
+    /* when the stop waits no longer */
+    int64_t leave_until_ns, drain_until_ns, supervisor_until_ns, close_until_ns;
     char trouble[TROUBLE_MAX];
     char refusal[TROUBLE_MAX]; /* what a server last said to our login; nats.c forgets it when it gives up */
     char violation[TROUBLE_MAX]; /* what a server last said against what we publish or subscribe */

@@ -21,6 +21,7 @@ enum {
     /* Of the stop, which has 5 s in all, from its begin: */
     ASKERS_END_MS = 500,
     LEAVE_MS = 2000,
+    DRAIN_MS = 3000,
     WORKERS_END_MS = 3500,
     LINKS_END_MS = 4500,
     LIBRARY_END_MS = 4800,
@@ -342,7 +343,7 @@ bool eb_service_stop(struct eb_service *s) {
     eb_gatekeeper_leave(s->gatekeeper);
     eb_refusals_leave(s->refusals);
     if (s->links)
-        eb_links_leave(s->links, no_later(began, LEAVE_MS));
+        eb_links_leave(s->links, no_later(began, LEAVE_MS), no_later(began, DRAIN_MS));
     bool ended = eb_gatekeeper_stop(s->gatekeeper, no_later(began, ASKERS_END_MS));
     ended = eb_refusals_stop(s->refusals, no_later(began, ASKERS_END_MS)) && ended;
     if (s->park)

@@ -165,11 +165,12 @@ def test_a_backlog(new_site):
             assert process.wait(60) == 0
         lines = log.since()
         site.bus("stop", "csc/nats-main")  # those that were left wait no longer
-    end = next(line for line in lines if line["msg"] == "stopped")
+    end = [line for line in lines if line["msg"] == "stopped"][-1]
     assert {line["reason"] for line in lines if "reason" in line} <= {"ok"}
     admitted, left = len([line for line in lines if line["msg"] == "admitted"]), end.get("unanswered", 0)
     in_hand = next(line["workers"] for line in lines if line["msg"] == "started")  # decided, and not sent any more
-    assert admitted + left <= n + in_hand and (left or admitted == n), (admitted, end)
+    unread = [line for line in lines if "could be read" in line["msg"]]  # what the process was too slow to read nobody counts
+    assert admitted + left <= n + in_hand and (admitted + left >= n or unread), (admitted, end)
 
 
 class FirstOnly(Proxy):
