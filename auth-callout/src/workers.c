@@ -48,9 +48,14 @@ static void retire(struct worker *w, struct eb_job *job) {
         end_spent(w);
 }
 
-static void drop_at_the_end(const struct eb_workers_options *opt, struct eb_job *job) {
+/* Left as the service ends; told once, in its last line. */
+static void count_left(void) {
     eb_count(EB_C_DROPPED_STOP);
     eb_count(EB_C_ERRORS);
+}
+
+static void drop_at_the_end(const struct eb_workers_options *opt, struct eb_job *job) {
+    count_left();
     eb_tracer_dropped(opt->callout->tracer, job->arrived_ns, EB_DROPPED_STOP);
     eb_job_free(opt->jobs, job);
 }
@@ -99,12 +104,10 @@ static bool try_park(const struct eb_workers_options *opt, struct eb_job *job, s
 }
 
 static void drop(struct eb_span *span, enum eb_counter kind, const char *reason) {
-    if (kind == EB_C_DROPPED_STOP) {
-        eb_count(kind);
-        eb_count(EB_C_ERRORS);
-    } else {
+    if (kind == EB_C_DROPPED_STOP)
+        count_left();
+    else
         eb_callout_note_drop(kind);
-    }
     if (span)
         span->reason = span->error = reason;
 }
@@ -270,10 +273,8 @@ static void abandon(struct eb_workers *w) {
         drop_at_the_end(&w->opt, job);
     for (size_t i = 0; i < w->n; i++) {
         int64_t since = atomic_load(&w->workers[i].busy_since);
-        if (since > 0 && atomic_compare_exchange_strong(&w->workers[i].busy_since, &since, LEFT)) {
-            eb_count(EB_C_DROPPED_STOP);
-            eb_count(EB_C_ERRORS);
-        }
+        if (since > 0 && atomic_compare_exchange_strong(&w->workers[i].busy_since, &since, LEFT))
+            count_left();
     }
 }
 
